@@ -1,0 +1,1 @@
+"""DeepLab-style segmentation on dilated convolutions."""

@@ -1,0 +1,1 @@
+"""The dilated core: schedules, layers, receptive fields and what any training run needs."""

@@ -1,0 +1,84 @@
+"""One optimisation step, written once. ``optimise`` is a generator: the caller keeps the for-loop.
+
+It holds what must be identical everywhere and is easy to get wrong: autocast, accumulation, clipping, the check
+that everything is finite, the learning rate. When to evaluate, save and stop is the caller's business.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shared.errors import InputError
+
+PATIENCE = 10  # steps in a row that may be unusable before training gives up
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one step did. A skipped step changed nothing: its loss or gradient was not finite."""
+
+    step: int  # steps done, this one included
+    loss: float  # mean over the step's batches
+    gradient_norm: float  # before clipping
+    learning_rate: float
+    skipped: bool = False
+
+
+def optimise(
+    model: nn.Module,
+    loss: Callable[[Any], Tensor],
+    batches: Iterable[Any],
+    optimizer: torch.optim.Optimizer,
+    *,
+    learning_rate: Callable[[int], float],
+    clip: float = 1.0,
+    accumulate: int = 1,
+    precision: torch.dtype = torch.float32,
+    start: int = 0,
+) -> Iterator[Progress]:
+    """Take a step for each ``accumulate`` batches and say what happened.
+
+    ``loss(batch)`` returns a scalar to lower; ``learning_rate(step)`` is asked before each step, counting from
+    ``start``. With ``precision=torch.bfloat16`` the loss runs under autocast; weights stay float32. Raises
+    InputError when ten steps in a row are not finite.
+    """
+    device = next(model.parameters()).device.type
+    source = iter(batches)
+    step, unusable = start, 0
+    while group := list(islice(source, accumulate)):
+        rate = learning_rate(step)
+        for parameters in optimizer.param_groups:
+            parameters["lr"] = rate
+        total = 0.0
+        for batch in group:
+            with torch.autocast(device, dtype=precision, enabled=precision != torch.float32):
+                value = loss(batch) / len(group)
+            value.backward()
+            total += float(value.detach())
+        norm = float(nn.utils.clip_grad_norm_(model.parameters(), clip))
+        finite = math.isfinite(total) and math.isfinite(norm)
+        if finite:
+            optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step, unusable = step + 1, 0 if finite else unusable + 1
+        yield Progress(step, total, norm, rate, skipped=not finite)
+        if unusable == PATIENCE:
+            raise InputError(
+                f"training diverged: {PATIENCE} steps in a row had no finite loss or gradient, the last at step "
+                f"{step}; resume from the last checkpoint with a lower learning rate (--set train.learning_rate=…)"
+            )
+
+
+def warmup_cosine(peak: float, step: int, warmup: int, fraction: float, floor: float = 0.0) -> float:
+    """Learning rate: linear over ``warmup`` steps, then half a cosine over the ``fraction`` done of the budget.
+
+    >>> [round(warmup_cosine(1.0, step, 10, step / 100), 2) for step in (0, 9, 50, 100)]
+    [0.1, 0.98, 0.5, 0.0]
+    """
+    cosine = (1 + math.cos(math.pi * min(1.0, fraction))) / 2
+    return peak * min(1.0, (step + 1) / max(1, warmup)) * (floor + (1 - floor) * cosine)

@@ -1,0 +1,1 @@
+"""Where training waveforms come from."""

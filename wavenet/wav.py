@@ -1,0 +1,125 @@
+"""WAV files that any reader can play at every instant, so that a killed writer loses no sound.
+
+Mono, 16-bit PCM, 16 kHz behind a header of 44 bytes. Samples are appended first and counted in the header
+after, so what the header promises is always there.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import numpy as np
+
+from wavenet.audio import RATE, refusal
+
+HEADER = 44  # bytes
+MOST_FRAMES = (0xFFFFFFFF - HEADER) // 2  # 37 hours; the header counts bytes in 32 bits
+OPEN = 0xFFFFFFFF  # "up to the end of the stream", where the header cannot be written again
+
+
+class WavWriter:
+    """Appends samples to a WAV, whole and playable after every ``write``, and after a kill in between.
+
+    ``target`` is a path or an open stream, such as ``sys.stdout.buffer``. A stream cannot go back, so its
+    header says "up to the end"; it stays open, for its owner. ``frames`` is the number of samples written,
+    ``clipped`` how many of them lay outside [-1, 1]. Raises InputError for a file that exists, unless
+    ``overwrite``, and for a place that cannot be written to.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, WavWriter(Path(folder) / "a.wav") as wav:
+    ...     wav.write(np.array([0.0, 0.5, -2.0]))
+    ...     wav.frames, wav.clipped
+    (3, 1)
+    """
+
+    def __init__(self, target: Path | str | BinaryIO, *, overwrite: bool = False) -> None:
+        self.frames = self.clipped = 0
+        self._rewinds = isinstance(target, Path | str)
+        self.path = Path(target) if self._rewinds else Path("standard output")
+        try:  # unbuffered: nothing lingers in a process that is killed
+            mode = "wb" if overwrite else "xb"
+            self._file = self.path.open(mode, buffering=0) if self._rewinds else target
+            self._put(_header(0 if self._rewinds else None))
+        except FileExistsError:
+            raise refusal(self.path, "exists already", "choose another name or pass --force") from None
+        except OSError as error:
+            if hasattr(self, "_file"):
+                self.close()
+            raise self._failure(error) from None
+
+    def write(self, samples: np.ndarray) -> None:
+        """Append floats of shape (t,) within [-1, 1]; what lies outside is clipped and counted.
+
+        Raises InputError for samples that are NaN or infinite (then none of them is written) and for a full
+        disk (what was written before is safe), BrokenPipeError when the reader of a stream has left,
+        ValueError for another shape or for integers.
+        """
+        values, clipped = _quantised(samples, self.path, self.frames)
+        if self._rewinds and self.frames + len(values) > MOST_FRAMES:
+            raise refusal(self.path, "would pass 37 hours, the most that WAV can hold", "start another file")
+        try:
+            if self._rewinds:
+                self._file.seek(HEADER + 2 * self.frames)
+            self._put(values.tobytes())
+            if self._rewinds:
+                self._file.seek(0)
+                self._put(_header(self.frames + len(values)))
+        except OSError as error:
+            raise self._failure(error) from None
+        self.frames += len(values)
+        self.clipped += clipped
+
+    def close(self) -> None:
+        """Close the file. A stream is left open. May be called again."""
+        if self._rewinds:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _put(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:  # an unbuffered file may take a part at a time
+            rest = rest[self._file.write(rest) or len(rest) :]
+        self._file.flush()
+
+    def _failure(self, error: OSError) -> Exception:
+        if isinstance(error, BrokenPipeError):
+            return error
+        safe = f", {self.frames} samples are safe" if self.frames else ""
+        reason = f"cannot be written ({error.strerror}{safe})"
+        return refusal(self.path, reason, "check the folder, its permissions and the space on the disk")
+
+
+def to_bytes(samples: np.ndarray) -> bytes:
+    """A whole WAV file in memory, from floats of shape (t,) within [-1, 1]; the same checks as ``write``.
+
+    >>> to_bytes(np.zeros(2))[:4], len(to_bytes(np.zeros(2)))
+    (b'RIFF', 48)
+    """
+    values, _ = _quantised(samples, Path("sound in memory"), 0)
+    return _header(len(values)) + values.tobytes()
+
+
+def _header(frames: int | None) -> bytes:
+    """The 44 bytes before the samples; None for a length that is not known."""
+    riff, data = (OPEN, OPEN) if frames is None else (HEADER - 8 + 2 * frames, 2 * frames)
+    form = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", riff, b"WAVE", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    return form + struct.pack("<4sI", b"data", data)
+
+
+def _quantised(samples: np.ndarray, path: Path, at: int) -> tuple[np.ndarray, int]:
+    """Little-endian int16, and the number clipped. 1.0 is 32,768 steps: 16-bit sound comes back unchanged."""
+    samples = np.asarray(samples)
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise ValueError(f"expected floats of shape (t,), got {samples.dtype} of shape {samples.shape}")
+    if not np.isfinite(samples).all():
+        first = at + int(np.argmin(np.isfinite(samples)))
+        raise refusal(path, f"sample {first} is NaN or infinite", "use a model that has not diverged")
+    steps = np.clip(np.rint(samples.astype(np.float64) * 32_768), -32_768, 32_767)
+    return steps.astype("<i2"), int(np.count_nonzero(np.abs(samples) > 1))

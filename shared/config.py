@@ -11,9 +11,11 @@ import tomllib
 import types
 import typing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.errors import InputError
+
+T = TypeVar("T")
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def to_json(config: Any) -> dict[str, Any]:
     return values
 
 
-def from_json[T](kind: type[T], values: Any, where: str = "") -> T:
+def from_json(kind: type[T], values: Any, where: str = "") -> T:
     """Build ``kind`` from plain values; raise InputError that names the field when they do not fit."""
     if not isinstance(values, dict):
         raise InputError(f"{where or kind.__name__}: a table of settings is needed, not {values!r}")
@@ -49,7 +51,7 @@ def from_json[T](kind: type[T], values: Any, where: str = "") -> T:
         raise InputError(f"{where.rstrip('.') or kind.__name__}: {error}") from None
 
 
-def with_settings[T](config: T, settings: typing.Iterable[str]) -> T:
+def with_settings(config: T, settings: typing.Iterable[str]) -> T:
     """The config with ``a.b=c`` assignments applied; values are read as JSON, or else as text.
 
     >>> from wavenet.model import WaveNetConfig
@@ -75,7 +77,7 @@ def with_settings[T](config: T, settings: typing.Iterable[str]) -> T:
     return from_json(type(config), values)
 
 
-def with_file[T](config: T, path: Path) -> T:
+def with_file(config: T, path: Path) -> T:
     """The config with the tables of a TOML file laid over it."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

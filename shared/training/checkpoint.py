@@ -1,0 +1,140 @@
+"""Checkpoints: ``config.json`` + ``model.safetensors`` are the model; ``resume.safetensors`` continues its run.
+
+Each file is complete in itself and replaced in one step, so no kill can leave a pair that does not match. No
+pickle anywhere: reading a checkpoint runs no code.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from shared.errors import InputError
+from shared.files import write_file
+from shared.training.average import WeightAverage
+
+FORMAT = 1
+CONFIG, MODEL, RESUME = "config.json", "model.safetensors", "resume.safetensors"
+
+
+def save_model(folder: Path, config: dict[str, Any], model: nn.Module) -> None:
+    """Write ``config.json`` (the given values and the format number) and ``model.safetensors``."""
+    save_config(folder, config)
+    save_weights(folder, model)
+
+
+def save_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write ``config.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / CONFIG, json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
+
+
+def save_weights(folder: Path, model: nn.Module) -> None:
+    """Write ``model.safetensors``."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    write_file(folder / MODEL, safetensors.torch.save(tensors, {"format": "pt"}))
+
+
+def load_config(folder: Path) -> dict[str, Any]:
+    """The values of ``config.json``, format number removed."""
+    path = folder / CONFIG
+    if not folder.exists():
+        raise InputError(f"{folder}: no such folder; a model is a folder with {CONFIG} and {MODEL}")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{folder}: holds no model, there is no {CONFIG}; `wavenet train` makes one") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); it must be the {CONFIG} of a training run") from None
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        raise InputError(f"{path}: not of this toolkit's format {FORMAT}; it comes from elsewhere or another version")
+    return values
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Fill ``model`` from ``model.safetensors``; every name and shape must match."""
+    tensors, _ = _read(folder / MODEL)
+    _fill(model, tensors, folder / MODEL)
+
+
+def save_training(
+    folder: Path, model: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> None:
+    """Write ``resume.safetensors``: weights, their average, the optimizer, the random state, and ``state``."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.weights.items()}
+    memory = optimizer.state_dict()["state"]
+    tensors |= {f"optimizer.{at}.{name}": value for at, slot in memory.items() for name, value in slot.items()}
+    tensors["random"] = torch.get_rng_state()
+    note = json.dumps({**state, "updates": average.updates})
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_file(folder / RESUME, safetensors.torch.save(tensors, {"state": note}))
+
+
+def load_training(
+    folder: Path, model: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Put everything back where ``save_training`` took it from and return its ``state``."""
+    path = folder / RESUME
+    tensors, metadata = _read(path)
+    try:
+        state = json.loads(metadata["state"])
+        _fill(model, _part(tensors, "model."), path)
+        average.weights = {
+            name: value.to(average.weights[name].device) for name, value in _part(tensors, "average.").items()
+        }
+        average.updates = state.pop("updates")
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(tensors, "optimizer.").items():
+            at, key = name.split(".", 1)
+            slots.setdefault(int(at), {})[key] = value
+        optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+        torch.set_rng_state(tensors["random"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: does not fit this run ({error}); it comes from elsewhere") from None
+    return state
+
+
+def training_state(folder: Path) -> dict[str, Any]:
+    """The ``state`` of the last checkpoint, without its tensors."""
+    path = folder / RESUME
+    if not path.exists():
+        raise InputError(f"{folder}: nothing to resume, there is no {RESUME}; start with `train DATA -o {folder}`")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return json.loads(file.metadata()["state"])
+    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError):
+        raise _damaged(path) from None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; a model folder holds {CONFIG} and {MODEL}") from None
+    except (safetensors.SafetensorError, OSError):
+        raise _damaged(path) from None
+
+
+def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    wanted = model.state_dict()
+    odd = sorted(wanted.keys() ^ tensors.keys())
+    odd += [name for name in wanted.keys() & tensors.keys() if wanted[name].shape != tensors[name].shape]
+    if odd:
+        raise InputError(f"{path}: its weights are not this model's (first difference: {odd[0]}); wrong folder?")
+    if not all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point()):
+        raise InputError(f"{path}: holds weights that are not finite; use an earlier checkpoint")
+    model.load_state_dict(tensors)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path}: damaged or no safetensors file; use another checkpoint or train again")

@@ -1,0 +1,197 @@
+"""WaveNet. One rule holds everywhere: ``model(wave)[:, t]`` describes ``wave[:, t]`` and comes from ``wave[:, :t]``.
+
+Nothing is shifted or sliced anywhere else. Before a recording begins there is silence (zeros), so every output
+sees a whole receptive field and the first second of a clip obeys the same law as the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from shared import rf
+from shared.config import from_json, to_json
+from shared.dense import Dense
+from shared.schedules import exponential
+from shared.training import checkpoint
+from wavenet import fused
+from wavenet.audio import RATE
+from wavenet.distributions import Categorical, Distribution
+from wavenet.layers import GatedBlock
+
+if TYPE_CHECKING:
+    from wavenet.clip import Clip
+
+MOST_LAYERS, MOST_CHANNELS, LONGEST_FIELD = 200, 4096, 2**24  # a config from elsewhere must not exhaust memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveNetConfig:
+    """The shape of a network: everything that its weights depend on."""
+
+    dilations: tuple[int, ...] = exponential(10, stacks=3)
+    """One dilation a layer; any tuple is legal (``shared.schedules`` spells the usual ones)."""
+    kernel_size: int = 2
+    """Taps of each dilated convolution."""
+    residual_channels: int = 64
+    """Width of the stream from block to block."""
+    gate_channels: int = 128
+    """Filter and gate together; even."""
+    skip_channels: int = 256
+    """Width of the skip sum and of the head."""
+    output: Distribution = Categorical()
+    """What is predicted for each sample."""
+
+    def __post_init__(self):
+        if not 1 <= len(self.dilations) <= MOST_LAYERS or min(self.dilations) < 1:
+            raise ValueError(f"dilations must be 1 to {MOST_LAYERS} positive numbers, not {list(self.dilations)}")
+        for name in ("kernel_size", "residual_channels", "gate_channels", "skip_channels"):
+            if not 1 <= getattr(self, name) <= MOST_CHANNELS:
+                raise ValueError(f"{name} must lie between 1 and {MOST_CHANNELS}, not {getattr(self, name)}")
+        if self.gate_channels % 2:
+            raise ValueError(f"gate_channels holds filter and gate, so it must be even, not {self.gate_channels}")
+        if self.receptive_field > LONGEST_FIELD:
+            raise ValueError(f"a receptive field of {self.receptive_field} samples is beyond {LONGEST_FIELD}")
+
+    @property
+    def receptive_field(self) -> int:
+        """How many past samples one prediction sees.
+
+        >>> WaveNetConfig().receptive_field
+        3070
+        """
+        return rf.stack(self.kernel_size, self.dilations, causal=True).size
+
+
+PRESETS = {
+    "tiny": WaveNetConfig(dilations=exponential(9, 2), residual_channels=32, gate_channels=64, skip_channels=64),
+    "small": WaveNetConfig(dilations=exponential(10, 2), residual_channels=48, gate_channels=96, skip_channels=128),
+    "base": WaveNetConfig(),
+    "large": WaveNetConfig(
+        dilations=exponential(10, 4), residual_channels=128, gate_channels=256, skip_channels=512
+    ),
+}
+
+
+class WaveNet(nn.Module):
+    """The network: an input layer, gated blocks by schedule, one wide skip layer, and a head of two ReLU layers.
+
+    The skip connections of all blocks are one matrix product: the sum of a 1×1 convolution a block equals one
+    1×1 convolution of all gated outputs side by side.
+
+    >>> model = WaveNet(WaveNetConfig(dilations=(1, 2, 4), residual_channels=8, gate_channels=16, skip_channels=8))
+    >>> model(torch.zeros(2, 100)).shape
+    torch.Size([2, 100, 256])
+    """
+
+    sample_rate = RATE
+
+    def __init__(self, config: WaveNetConfig | None = None):
+        super().__init__()
+        self.config = config = config or WaveNetConfig()
+        *inner, last = config.dilations
+        self.input = config.output.input_layer(config.residual_channels)
+        self.blocks = nn.ModuleList(
+            GatedBlock(config.residual_channels, config.gate_channels, config.kernel_size, dilation, is_last)
+            for dilation, is_last in [*((d, False) for d in inner), (last, True)]
+        )
+        skips = len(config.dilations) * config.gate_channels // 2
+        self.skip = nn.Conv1d(skips, config.skip_channels, 1)
+        self.hidden = nn.Conv1d(config.skip_channels, config.skip_channels, 1)
+        self.output = nn.Conv1d(config.skip_channels, config.output.channels, 1)
+        nn.init.zeros_(self.output.weight)  # every class equally likely before the first step
+        nn.init.zeros_(self.output.bias)
+
+    @property
+    def window(self) -> rf.Window:
+        """What the output at ``t`` sees, in samples relative to ``t``: it ends at ``t − 1``."""
+        return rf.through(rf.Window(offset=-1), *(block.window for block in self.blocks))
+
+    @property
+    def receptive_field(self) -> int:
+        """How many past samples one prediction sees."""
+        return self.window.size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.skip.weight.device
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Distribution parameters for every sample: ``wave [b, t] -> [b, t, channels]``.
+
+        The slow, obvious form that every faster path is tested against.
+        """
+        past = F.pad(wave, (self.receptive_field, 0))[:, :-1]
+        x = self.input(self.config.output.encode(past)).transpose(1, 2)
+        skips = []
+        for block in self.blocks:
+            x, gated = block(x)
+            skips.append(gated[..., -wave.shape[1] :])
+        hidden = F.relu(self.hidden(F.relu(self.skip(torch.cat(skips, dim=1)))))
+        return self.output(hidden).transpose(1, 2)
+
+    def nll(self, wave: Tensor) -> Tensor:
+        """Negative log likelihood in nats, the fast way: ``wave [b, receptive_field + t] -> [b, t]``.
+
+        The first ``receptive_field`` samples are only looked at; only outputs that are scored are computed.
+        """
+        targets = wave[:, self.receptive_field :]
+        x = self.input(self.config.output.encode(wave[:, :-1].t()))  # time first: see wavenet.fused
+        skip = fused.skip_sum(x, self.blocks, self.skip, targets.shape[1])
+        hidden = _dense(F.relu(skip), self.hidden)
+        parameters = _dense(F.relu(hidden), self.output).view(targets.shape[1], targets.shape[0], -1)
+        return self.config.output.nll(parameters, targets.t()).t()
+
+    def generate(
+        self,
+        seconds: float | None = None,
+        *,
+        samples: int | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        prompt: Any = None,
+        engine: str = "auto",
+    ) -> Clip:
+        """Generate one clip; ``prompt`` is what it continues: a Clip or samples ``[t]`` at 16 kHz.
+
+        The clip holds the prompt and then the new sound. See ``wavenet.sampler.generate`` for many at once.
+        """
+        from wavenet.clip import Clip
+        from wavenet.sampler import generate
+
+        if (seconds is None) == (samples is None):
+            raise ValueError("give seconds or samples")
+        length = samples if samples is not None else round(seconds * self.sample_rate)
+        wave = generate(self, length, seeds=[seed], temperature=temperature, prompt=prompt, engine=engine)
+        return Clip(wave[0].numpy(), self.sample_rate)
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write ``config.json`` and ``model.safetensors``, from which ``from_pretrained`` rebuilds the model."""
+        checkpoint.save_model(Path(folder), {"model": to_json(self.config)}, self)
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | str, device: torch.device | str = "cpu") -> Self:
+        """The model of a run folder or saved folder, ready to generate; InputError if there is none."""
+        values = checkpoint.load_config(Path(folder))
+        model = cls(from_json(WaveNetConfig, values.get("model"), "model."))
+        checkpoint.load_weights(Path(folder), model)
+        return model.to(device).eval()
+
+
+def preset(name: str, **changes: Any) -> WaveNetConfig:
+    """A preset by name, with some fields changed.
+
+    >>> preset("tiny", kernel_size=3).receptive_field
+    2045
+    """
+    return replace(PRESETS[name], **changes)
+
+
+def _dense(x: Tensor, layer: nn.Conv1d) -> Tensor:
+    return Dense.apply(x, layer.weight[..., 0].to(x.dtype), layer.bias.to(x.dtype))

@@ -1,0 +1,97 @@
+"""What every command line here does alike: errors in one line, exit codes, stdout for results only.
+
+Exit codes: 0 done · 1 failed, the reason is on stderr · 2 wrong usage · 130 stopped by Ctrl-C or SIGTERM, work saved ·
+141 the reader of stdout left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from shared.errors import InputError
+
+FAILED, USAGE, INTERRUPTED, CLOSED_PIPE = 1, 2, 130, 141
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a wrong flag is answered in one line that says what to do."""
+
+    def __init__(self, *args: Any, **settings: Any):
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(*args, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and end with exit code 2."""
+        if message.startswith("unrecognized arguments:"):
+            given = message.split()[2].split("=")[0]
+            near = difflib.get_close_matches(given, self._option_string_actions, n=1)
+            message = f"no option {given}" if given.startswith("-") else f"{given!r} is one argument too many"
+            message += f", did you mean {near[0]}?" if near else ""
+        print(f"{self.prog}: error: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(USAGE)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
+        """Have the sub-command, which knows its options, complain about an unknown one."""
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            getattr(parsed, "parser", self).error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed
+
+
+def common_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that mean the same everywhere."""
+    group = parser.add_argument_group("common")
+    group.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps …")
+    group.add_argument("--threads", type=positive, metavar="N", help="threads of one product; default: torch's choice")
+    group.add_argument("-q", "--quiet", action="store_true", help="results and errors only")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def positive_float(text: str) -> float:
+    """A number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+positive.__name__, positive_float.__name__ = "whole number", "number"  # as argparse quotes them
+
+
+def run(program: str, command: Callable[[], int | None], debug: bool) -> int:
+    """Run a command and turn what can go wrong into a line and an exit code."""
+    try:
+        code = command() or 0
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        if debug:
+            raise
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print(f"{program}: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python complains as it ends
+        return CLOSED_PIPE
+    except Exception as error:
+        if debug:
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        print(f"{program}: error: {text}; this is a fault of the program: --debug shows where", file=sys.stderr)
+        return FAILED

@@ -1,0 +1,39 @@
+"""How long to train: a number of steps, a number of minutes, or whichever ends first."""
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Budget:
+    """``fraction(step)`` says how much of it is used; seconds spent before a resume count.
+
+    >>> Budget(steps=200).fraction(50)
+    0.25
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+    spent: float = 0.0
+    """Seconds trained before this process."""
+    _began: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds trained so far, in this process and before."""
+        return self.spent + time.monotonic() - self._began
+
+    def fraction(self, step: int) -> float:
+        """0 at the start, 1 or more when the budget is used up."""
+        shares = [step / self.steps] if self.steps else []
+        shares += [self.elapsed / self.seconds] if self.seconds else []
+        return max(shares, default=1.0)
+
+    def seconds_left(self, step: int, first_step: int) -> float | None:
+        """An estimate from the pace of this process; None before it has one."""
+        left = []
+        if self.seconds:
+            left.append(self.seconds - self.elapsed)
+        if self.steps and step > first_step:
+            left.append((self.steps - step) * (time.monotonic() - self._began) / (step - first_step))
+        return max(0.0, min(left)) if left else None

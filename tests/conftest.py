@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers_every_time():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def speech():
+    """The folder of real recordings that lies beside the project on its makers' machines."""
+    folder = SHARED_DATA / "speech_single" / "clips"
+    if not folder.is_dir():
+        pytest.skip(f"real recordings are not here: {folder}")
+    return folder

@@ -1,0 +1,113 @@
+"""The ``wavenet`` command: what can be said to it. Torch is imported inside the commands, so help is instant."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from shared import cli
+from shared.cli import Parser, positive, positive_float
+
+EXAMPLES = """
+examples:
+  wavenet demo                                          from nothing to a sound you can play
+  wavenet prepare recordings/                           what is in a folder, and can it be used?
+  wavenet train recordings/ -o runs/mine --minutes 60
+  wavenet train --resume runs/mine --minutes 60         an hour more
+  wavenet generate runs/mine --seconds 5 -n 4 -o out/
+  wavenet generate runs/mine --seconds 5 -o - | aplay
+  wavenet evaluate runs/mine recordings/ --json
+"""
+
+
+def parser() -> Parser:
+    """The whole grammar."""
+    top = Parser(
+        prog="wavenet",
+        description="Train a causal WaveNet on recordings and generate WAV files from it.",
+        epilog=EXAMPLES,
+    )
+    top.add_argument("--version", action="version", version=f"atrous {version('atrous')}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+
+    demo = _command(commands, "demo", "train on a built-in plucked string and write demo.wav; needs no data")
+    demo.add_argument("-o", "--out", metavar="DIR", help="folder to write to (default: demo, numbered)")
+    demo.add_argument("--minutes", type=positive_float, default=2.0, help="training time (default: 2)")
+    demo.add_argument("--steps", type=positive, help="training steps, instead of minutes")
+    demo.add_argument("--seconds", type=positive_float, default=4.0, help="length of demo.wav (default: 4)")
+    demo.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
+    _seed(demo, "of the melodies, the first weights and the sound")
+
+    prepare = _command(commands, "prepare", "check a folder of recordings; with -o, write a 16 kHz copy")
+    prepare.add_argument("data", metavar="DATA", help="a folder of WAV, FLAC, OGG, MP3, AIFF or AU files, or one file")
+    prepare.add_argument("-o", "--out", metavar="DIR", help="write 16 kHz mono WAV files there, same tree")
+    prepare.add_argument("--force", action="store_true", help="write over existing files")
+    prepare.add_argument("--json", action="store_true", help="the findings as JSON")
+
+    train = _command(commands, "train", "train a model, or go on training one")
+    train.add_argument("data", metavar="DATA", nargs="?", help="a folder of recordings, or torchaudio:NAME")
+    train.add_argument("--root", metavar="DIR", help="where the torchaudio data set lies")
+    train.add_argument("-o", "--out", metavar="RUN", help="run folder (default: runs/NAME, numbered)")
+    train.add_argument("--resume", metavar="RUN", help="go on with this run; needs nothing else")
+    train.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
+    train.add_argument("--preset", metavar="NAME", help="tiny, small (default), base or large")
+    train.add_argument("--steps", type=positive, help="steps to train; with --resume, the new total")
+    train.add_argument("--minutes", type=positive_float, help="minutes to train; with --resume, minutes to add")
+    train.add_argument("--save-every", type=positive, metavar="N", help="steps between checkpoints")
+    _seed(train, "of the first weights and the order of the excerpts")
+    train.add_argument("--config", metavar="TOML", help="settings from a file, with tables [model] and [train]")
+    train.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="A.B=C",
+        help="one setting, such as train.batch=4 or model.kernel_size=3; may be repeated",
+    )  # fmt: skip
+    train.add_argument("--print-config", action="store_true", help="print the settings as JSON and stop")
+
+    generate = _command(commands, "generate", "generate WAV files from a trained model")
+    generate.add_argument("model", metavar="RUN", help="a run folder or a saved model")
+    generate.add_argument("-o", "--out", metavar="PATH", help="a .wav file, a folder/, or - for stdout")
+    generate.add_argument("--seconds", type=positive_float, default=3.0, help="length of the new sound (default: 3)")
+    generate.add_argument("-n", "--number", type=positive, default=1, metavar="N", help="how many clips")
+    generate.add_argument("--temperature", type=float, default=1.0, help="below 1 is safer, 0 takes the likeliest")
+    generate.add_argument("--prompt", metavar="FILE", help="a recording to continue")
+    generate.add_argument("--prompt-seconds", type=positive_float, metavar="S", help="how much of its start to use")
+    generate.add_argument("--engine", default="auto", choices=["auto", "cached", "reference"], help="how to sample")
+    generate.add_argument("--force", action="store_true", help="write over existing files")
+    _seed(generate, "of the first clip; the next ones take the next numbers")
+
+    evaluate = _command(commands, "evaluate", "bits per sample on recordings, beside two yardsticks")
+    evaluate.add_argument("model", metavar="RUN", help="a run folder or a saved model")
+    evaluate.add_argument("data", metavar="DATA", help="a folder of recordings, a file, or torchaudio:NAME")
+    evaluate.add_argument("--root", metavar="DIR", help="where the torchaudio data set lies")
+    evaluate.add_argument(
+        "--part", choices=["auto", "all", "train", "validation"], default="auto",
+        help="auto: what the run held back if DATA is what it was trained on, else all",
+    )  # fmt: skip
+    evaluate.add_argument("--json", action="store_true", help="the result as JSON")
+
+    info = _command(commands, "info", "what a run or saved model is, and how far it got")
+    info.add_argument("model", metavar="RUN", help="a run folder or a saved model")
+    info.add_argument("--json", action="store_true", help="the answer as JSON")
+    return top
+
+
+def _command(commands: argparse._SubParsersAction, name: str, summary: str) -> Parser:
+    command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    command.set_defaults(parser=command)
+    cli.common_flags(command)
+    return command
+
+
+def _seed(command: Parser, of: str) -> None:
+    command.add_argument("--seed", metavar="N", help=f"a number, or random (default: 0): {of}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, then hand over to ``wavenet.commands``."""
+    arguments = parser().parse_args(argv)
+
+    def command() -> int | None:
+        return getattr(importlib.import_module("wavenet.commands"), arguments.command)(arguments)
+
+    return cli.run(f"wavenet {arguments.command}", command, arguments.debug)

@@ -1,0 +1,239 @@
+"""The commands behind ``wavenet.cli``, one function each: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from argparse import Namespace
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from shared.cli import FAILED, INTERRUPTED
+from shared.config import from_json, to_json, with_file, with_settings
+from shared.errors import InputError
+from shared.training import checkpoint, machine
+from shared.training.journal import Journal
+from shared.training.progress import ProgressLine, clock
+from wavenet import audio, trainer
+from wavenet.data import Recordings, Source, torchaudio_sets
+from wavenet.data.folder import scan
+from wavenet.data.tracks import RecordedTrack, seconds_of
+from wavenet.evaluate import bits_per_sample
+from wavenet.model import PRESETS, WaveNet
+from wavenet.yardsticks import yardsticks
+
+DEFAULT_PRESET = "small"
+
+
+def demo(arguments: Namespace) -> int:
+    """Train on the built-in melodies, write a sound, a curve and a picture."""
+    from wavenet.demo import run
+
+    return run(arguments, seed_of(arguments))
+
+
+def prepare(arguments: Namespace) -> int:
+    """Say what a folder holds; with ``--out``, write a 16 kHz copy."""
+    from wavenet.wav import WavWriter
+
+    line = ProgressLine("reading", arguments.quiet)
+    with line:
+        found = scan(arguments.data, progress=lambda done, total: line.update(done / total))
+        for text in (*found.refused, *found.warnings):
+            line.say(text)
+        if arguments.out:
+            out = Path(arguments.out)
+            targets = [out / each.path.relative_to(found.root).with_suffix(".wav") for each in found.recordings]
+            twins = {target for target in targets if targets.count(target) > 1}
+            for at, (recording, target) in enumerate(zip(found.recordings, targets, strict=True)):
+                if target in twins:  # a.flac beside a.mp3
+                    target = target.with_name(f"{target.stem}-{recording.path.suffix[1:].lower()}.wav")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with WavWriter(target, overwrite=arguments.force) as file:
+                    for start in range(0, recording.samples, 60 * audio.RATE):
+                        file.write(audio.read(recording, start, 60 * audio.RATE))
+                line.update((at + 1) / len(targets), target.name)
+    rates = {f"{rate} Hz": count for rate, count in sorted(found.rates.items())}
+    summary = {
+        "data": str(arguments.data),
+        "files": len(found.recordings),
+        "minutes": round(found.seconds / 60, 2),
+        "rates": rates,
+        "refused": list(found.refused),
+        "warnings": list(found.warnings),
+    }
+    if arguments.json:
+        print(json.dumps(summary, indent=2))
+    else:
+        listed = ", ".join(f"{count} at {rate}" for rate, count in rates.items())
+        print(f"{len(found.recordings)} files, {found.seconds / 60:.1f} minutes: {listed}; {len(found.refused)} refused")
+        if arguments.out:
+            print(f"16 kHz copy in {arguments.out}")
+        print(f"next: wavenet train {arguments.out or arguments.data} --minutes 20")
+    return 0
+
+
+def train(arguments: Namespace) -> int:
+    """Start or resume a run."""
+    plan = trainer.Plan(
+        arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet
+    )
+    if arguments.resume:
+        if arguments.data or arguments.out or arguments.preset or arguments.settings or arguments.config:
+            raise InputError("--resume takes everything from the run; only --steps, --minutes, --device, --threads go with it")
+        return finished(trainer.resume(Path(arguments.resume), plan))
+    if not arguments.data:
+        raise InputError("train on what? give a folder of recordings, or --resume RUN")
+    run = configured(arguments, trainer.Run(data=source_of(arguments.data, arguments.root)))
+    if arguments.print_config:
+        print(json.dumps(to_json(run), indent=2))
+        return 0
+    folder = Path(arguments.out) if arguments.out else numbered(Path("runs") / Path(arguments.data).name.replace(":", "-"))
+    return finished(trainer.start(run, folder, plan, overwrite=arguments.overwrite))
+
+
+def configured(arguments: Namespace, run: trainer.Run) -> trainer.Run:
+    """The run with preset, file, flags and ``--set`` laid over it, in this order."""
+    name = arguments.preset or DEFAULT_PRESET
+    if name not in PRESETS:
+        raise InputError(f"--preset {name}: there are {', '.join(PRESETS)}")
+    run = replace(run, model=PRESETS[name])
+    if arguments.config:
+        run = with_file(run, Path(arguments.config))
+    flags = {"train.seed": arguments.seed and seed_of(arguments), "train.save_every": arguments.save_every}
+    run = with_settings(run, [f"{name}={value}" for name, value in flags.items() if value is not None])
+    return with_settings(run, arguments.settings)
+
+
+def finished(outcome: trainer.Outcome) -> int:
+    """Print what a run came to and what to do next."""
+    folder = outcome.folder
+    if outcome.interrupted:
+        print(f"stopped at step {outcome.step}, saved; go on with: wavenet train --resume {folder}", file=sys.stderr)
+        return INTERRUPTED
+    measured = outcome.yardsticks
+    print(
+        f"{folder}: step {outcome.step}, {clock(outcome.seconds)}, {outcome.bits:.3f} bits per sample on held-back "
+        f"sound (order-0 entropy {measured.order_0:.3f}, linear predictor {measured.linear_32:.3f})\n"
+        f"next: wavenet generate {folder} --seconds 3"
+    )
+    return 0
+
+
+def generate(arguments: Namespace) -> int:
+    """Write clips as they grow."""
+    from wavenet.writing import write_clips
+
+    machine.use_threads(arguments.threads or 1)  # one sample's products are too small to share
+    return write_clips(arguments, seed_of(arguments))
+
+
+def evaluate(arguments: Namespace) -> int:
+    """Bits per sample on recordings."""
+    machine.keep_memory()
+    machine.use_threads(arguments.threads)
+    model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
+    values = checkpoint.load_config(Path(arguments.model))
+    run = from_json(trainer.Run, values) if "data" in values else None
+    source = source_of(arguments.data, arguments.root)
+    line = ProgressLine("evaluating", arguments.quiet)
+    with line:
+        tracks = source.load(run.train.validation if run else 0.1, None)
+        for remark in tracks.remarks:
+            line.say(remark)
+        known = run is not None and to_json(run.data) == to_json(source)
+        part = ("validation" if known else "all") if arguments.part == "auto" else arguments.part
+        chosen = {
+            "train": tracks.train,
+            "validation": tracks.validation,
+            "all": [*tracks.train, *tracks.validation],
+        }[part]
+        if not chosen:
+            raise InputError(f"{arguments.data}: nothing held back in it; --part all measures everything")
+        result = bits_per_sample(model, chosen, progress=lambda done, total: line.update(done / total))
+        measured = yardsticks(tracks.train or chosen, chosen, classes=256)
+    summary = {
+        "model": str(arguments.model),
+        "data": str(arguments.data),
+        "part": part,
+        "files": len(chosen),
+        "seconds": round(seconds_of(chosen), 2),
+        "samples": result.samples,
+        "bits_per_sample": round(result.bits, 4),
+        "yardsticks": {name: round(value, 4) for name, value in asdict(measured).items()},
+    }
+    if arguments.json:
+        print(json.dumps(summary, indent=2))
+    else:
+        print(
+            f"{result.bits:.3f} bits per sample over {len(chosen)} files, {seconds_of(chosen):.0f} s ({part}); "
+            f"order-0 entropy {measured.order_0:.3f}, linear predictor {measured.linear_32:.3f}"
+        )
+    return 0
+
+
+def info(arguments: Namespace) -> int:
+    """What a folder's model is and how far its run got."""
+    folder = Path(arguments.model)
+    model = WaveNet.from_pretrained(folder)
+    summary: dict[str, Any] = {
+        "model": to_json(model.config),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "sample_rate": model.sample_rate,
+        "receptive_field": {"samples": model.receptive_field, "seconds": model.receptive_field / model.sample_rate},
+    }
+    values = checkpoint.load_config(folder)
+    if "data" in values:
+        state = checkpoint.training_state(folder)
+        records = Journal(folder / trainer.METRICS).records() if (folder / trainer.METRICS).exists() else []
+        bits = [r["validation_bits"] for r in records if "validation_bits" in r]
+        summary["run"] = {
+            "data": values["data"],
+            "train": values["train"],
+            "step": state["step"],
+            "seconds": round(state["seconds"], 1),
+            "budget": state["budget"],
+            "precision": state["precision"],
+            "threads": state["threads"],
+            "validation_bits_per_sample": bits[-1] if bits else None,
+        }
+    if arguments.json:
+        print(json.dumps(summary, indent=2))
+        return 0
+    config = model.config
+    print(f"{folder}: WaveNet of {summary['parameters']:,} parameters at {model.sample_rate} Hz")
+    print(f"  {len(config.dilations)} layers, kernel {config.kernel_size}, dilations {' '.join(map(str, config.dilations))}")
+    print(f"  residual {config.residual_channels}, gate {config.gate_channels}, skip {config.skip_channels} channels")
+    print(f"  receptive field {model.receptive_field} samples, {model.receptive_field / model.sample_rate:.3f} s")
+    if run := summary.get("run"):
+        bits = run["validation_bits_per_sample"]
+        reached = f", {bits:.3f} bits per sample on held-back sound" if bits else ""
+        print(f"  trained for {run['step']} steps, {clock(run['seconds'])}, in {run['precision']}{reached}")
+        print(f"  on {', '.join(f'{key} {value}' for key, value in run['data'].items())}")
+        print(f"next: wavenet generate {folder} --seconds 3, or wavenet train --resume {folder} --minutes 10")
+    return 0
+
+
+def source_of(text: str, root: str | None) -> Source:
+    """``torchaudio:NAME`` or a path."""
+    return torchaudio_sets.parse(text, root) if text.startswith("torchaudio:") else Recordings(path=text)
+
+
+def seed_of(arguments: Namespace) -> int:
+    """``--seed`` as a number; ``random`` draws one."""
+    text = arguments.seed if arguments.seed is not None else "0"
+    if text == "random":
+        return secrets.randbelow(2**31)
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise InputError(f"--seed {text}: a whole number from 0 up, or random")
+    return int(text)
+
+
+def numbered(path: Path) -> Path:
+    """The path itself, or the first of ``path-2``, ``path-3`` … that does not exist."""
+    candidate, at = path, 2
+    while candidate.exists():
+        candidate, at = path.with_name(f"{path.stem}-{at}{path.suffix}"), at + 1
+    return candidate

@@ -1,0 +1,110 @@
+"""A track is a stretch of sound of known length of which any window can be read: mono, 16 kHz, in [-1, 1].
+
+Training, evaluation and yardsticks know only tracks; where the sound comes from is the business of a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from wavenet.audio import RATE, Recording, read
+
+
+class Track(Protocol):
+    """``name`` for messages, ``samples`` in all, and ``read(start, samples) -> float32 [samples]``."""
+
+    name: str
+    samples: int
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        """Samples ``start … start + samples``, which lie inside the track."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecordedTrack:
+    """A sound file, read window by window; a 10-hour file costs no more memory than a short one."""
+
+    recording: Recording
+
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return str(self.recording.path)
+
+    @property
+    def samples(self) -> int:
+        """Length at 16 kHz."""
+        return self.recording.samples
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        """Decode just this window."""
+        return read(self.recording, start, samples)
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayTrack:
+    """Sound that is already in memory."""
+
+    name: str
+    wave: np.ndarray
+
+    @property
+    def samples(self) -> int:
+        """Length of the array."""
+        return len(self.wave)
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        """A view of the array."""
+        return self.wave[start : start + samples]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of another track, as if it were all there is.
+
+    >>> Part(ArrayTrack("ramp", np.arange(10.0)), begin=6, samples=4).read(1, 2).tolist()
+    [7.0, 8.0]
+    """
+
+    whole: Track
+    begin: int
+    samples: int
+
+    @property
+    def name(self) -> str:
+        """The whole track's name."""
+        return self.whole.name
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        """The same window, shifted."""
+        return self.whole.read(self.begin + start, samples)
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """What a source holds: tracks to train on, tracks held back, and remarks for the user, one line each."""
+
+    train: Sequence[Track]
+    validation: Sequence[Track]
+    remarks: Sequence[str] = ()
+
+    @property
+    def minutes(self) -> tuple[float, float]:
+        """Minutes to train on and held back."""
+        return seconds_of(self.train) / 60, seconds_of(self.validation) / 60
+
+
+def seconds_of(tracks: Sequence[Track]) -> float:
+    """Duration of all of them together."""
+    return sum(track.samples for track in tracks) / RATE
+
+
+def by_time(track: Track, validation: float) -> tuple[Track, Track]:
+    """One track cut in two: the beginning to train on, the end held back."""
+    cut = round(track.samples * (1 - validation))
+    return Part(track, 0, cut), Part(track, cut, track.samples - cut)

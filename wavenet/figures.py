@@ -1,0 +1,83 @@
+"""Pictures: the training curve, and real beside generated sound. The only file of the package that draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from wavenet.audio import RATE
+from wavenet.yardsticks import Yardsticks
+
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"  # Okabe and Ito's palette, safe for the colour-blind
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titleweight": "bold"}
+
+
+def curve(records: Sequence[dict[str, Any]], measured: Yardsticks, path: Path) -> None:
+    """Training and validation bits per sample over steps, with the yardsticks as lines."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        training = [(r["step"], r["bits"]) for r in records if "bits" in r and not r["skipped"]]
+        held = [(r["step"], r["validation_bits"]) for r in records if "validation_bits" in r]
+        if training:
+            steps, bits = np.array(training).T
+            axes.plot(steps, bits, color=GREY, alpha=0.25, lw=0.6)
+            width = max(1, len(bits) // 60)
+            smooth = np.convolve(bits, np.ones(width) / width, mode="valid")
+            axes.plot(steps[width - 1 :], smooth, color=GREY, lw=1.2, label="training")
+        if held:
+            axes.plot(*np.array(held).T, color=BLUE, lw=1.8, marker="o", ms=3, label="validation")
+            axes.set_title(f"Validation reaches {held[-1][1]:.2f} bits per sample", loc="left")
+        for value, name in ((measured.order_0, "order-0 entropy"), (measured.linear_32, "linear predictor")):
+            axes.axhline(value, color=ORANGE, lw=1, ls="--")
+            axes.annotate(
+                f"{name} {value:.2f}", (1, value), xycoords=("axes fraction", "data"), xytext=(-2, 2),
+                textcoords="offset points", ha="right", va="bottom", color=ORANGE, fontsize=8,
+            )  # fmt: skip
+        low = min([bits for _, bits in held] + [measured.linear_32])
+        axes.set_ylim(max(0, low - 0.4), 8.1)
+        axes.set_xlabel("step")
+        axes.set_ylabel("bits per sample")
+        axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.9))
+        _save(figure, path)
+
+
+def comparison(real: np.ndarray, generated: np.ndarray, path: Path) -> None:
+    """Waveform and spectrogram of a real and a generated sound, side by side; both ``[t]`` at 16 kHz."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9, 4.6), layout="constrained")
+        grid = figure.subplots(2, 2, height_ratios=[1, 1.6], sharex="col", sharey="row")
+        for column, (name, wave, colour) in enumerate((("real", real, GREY), ("generated", generated, BLUE))):
+            top, bottom = grid[:, column]
+            seconds = np.arange(len(wave)) / RATE
+            top.plot(seconds, wave, color=colour, lw=0.4)
+            top.set_title(name, loc="left")
+            top.set_ylim(-1, 1)
+            spectrogram(bottom, wave)
+            bottom.set_xlabel("seconds")
+        grid[0, 0].set_ylabel("amplitude")
+        grid[1, 0].set_ylabel("kHz")
+        _save(figure, path)
+
+
+def spectrogram(axes: Axes, wave: np.ndarray) -> None:
+    """Power in dB over time and frequency, 64 ms Hann windows every 8 ms, the loudest 80 dB shown."""
+    size, hop = 1024, 128
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave, size // 2), size)[::hop]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size))) ** 2
+    level = 10 * np.log10(power / max(power.max(), 1e-12) + 1e-12)
+    axes.imshow(
+        level.T, origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0,
+        extent=(0, len(wave) / RATE, 0, RATE / 2000), interpolation="nearest",
+    )  # fmt: skip
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure).print_figure(path, dpi=130)

@@ -1,0 +1,114 @@
+"""``wavenet generate``: clips written to WAV files as they grow, valid at every instant."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import Namespace
+from contextlib import ExitStack
+from pathlib import Path
+
+from shared.cli import INTERRUPTED
+from shared.errors import InputError
+from shared.files import write_file
+from shared.training import machine
+from shared.training.interruption import Interruption
+from shared.training.progress import ProgressLine, clock
+from wavenet import audio
+from wavenet.model import WaveNet
+from wavenet.sampler import stream
+from wavenet.wav import WavWriter
+
+
+def write_clips(arguments: Namespace, seed: int) -> int:
+    """Generate ``--number`` clips from ``--seed`` on; the prompt, if any, stands before each."""
+    if arguments.temperature < 0:
+        raise InputError(f"--temperature {arguments.temperature}: must not be negative; 1 is the model as it is")
+    samples = round(arguments.seconds * audio.RATE)
+    if samples < 1:
+        raise InputError(f"--seconds {arguments.seconds}: less than one sample")
+    seeds = [seed + at for at in range(arguments.number)]
+    targets = _targets(arguments, seeds)
+    model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
+    prompt = _prompt(arguments)
+
+    with ExitStack() as stack:
+        interruption = stack.enter_context(Interruption())
+        line = stack.enter_context(ProgressLine("generating", arguments.quiet))
+        files = [stack.enter_context(WavWriter(target, overwrite=arguments.force)) for target in targets]
+        for file in files if prompt is not None else ():
+            file.write(prompt)
+        begun, done = time.monotonic(), 0
+        for block in stream(
+            model, samples, seeds=seeds, temperature=arguments.temperature, prompt=prompt, engine=arguments.engine
+        ):
+            for file, wave in zip(files, block.numpy(), strict=True):
+                file.write(wave)
+            done += block.shape[1]
+            pace = done / (time.monotonic() - begun)  # of each clip
+            left = clock((samples - done) / pace)
+            line.update(done / samples, f"{done / audio.RATE:.1f} s · {pace / audio.RATE:.3f} × real time · {left} left")
+            if interruption.requested:
+                break
+    for target, number in zip(targets, seeds, strict=True):
+        if isinstance(target, Path):
+            _note(arguments, target, number, done)
+            print(target)
+    if interruption.requested:
+        print(f"stopped after {done / audio.RATE:.2f} s; what was written is whole and can be played", file=sys.stderr)
+        return INTERRUPTED
+    if not arguments.quiet:
+        speed = arguments.number * pace / audio.RATE
+        print(f"seed {', '.join(map(str, seeds))} · {speed:.2f} × real time in all", file=sys.stderr)
+    return 0
+
+
+def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | object]:
+    name = Path(arguments.model).resolve().name
+    if arguments.out == "-":
+        if len(seeds) > 1:
+            raise InputError("-o - takes one clip; leave out -n, or give a folder")
+        if sys.stdout.isatty():
+            raise InputError("-o -: stdout is a terminal, sound would garble it; pipe it: -o - | aplay")
+        return [sys.stdout.buffer]
+    from wavenet.commands import numbered
+
+    if arguments.out is None:
+        return [numbered(Path(f"{name}-seed{number}.wav")) for number in seeds]
+    out = Path(arguments.out)
+    into_folder = len(seeds) > 1 or arguments.out.endswith("/") or out.is_dir() or out.suffix == ""
+    if into_folder and out.suffix.lower() == ".wav" and not out.is_dir():
+        raise InputError(f"-o {out}: {len(seeds)} clips need a folder, such as -o out/")
+    folder = out if into_folder else out.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
+    targets = [out / f"{name}-seed{number}.wav" for number in seeds] if into_folder else [out]
+    for target in targets:  # before any work is done
+        if target.exists() and not arguments.force:
+            raise InputError(f"{target}: exists already; choose another name or pass --force")
+    return targets
+
+
+def _prompt(arguments: Namespace):
+    if not arguments.prompt:
+        if arguments.prompt_seconds:
+            raise InputError("--prompt-seconds says how much of --prompt to use; give --prompt FILE as well")
+        return None
+    samples = round(arguments.prompt_seconds * audio.RATE) if arguments.prompt_seconds else None
+    return audio.read(arguments.prompt, 0, samples)
+
+
+def _note(arguments: Namespace, target: Path, seed: int, samples: int) -> None:
+    """How the sound came to be, beside it: enough to make it again."""
+    note = {
+        "model": str(arguments.model),
+        "seed": seed,
+        "seconds": samples / audio.RATE,
+        "temperature": arguments.temperature,
+        "prompt": arguments.prompt,
+        "prompt_seconds": arguments.prompt_seconds,
+    }
+    write_file(target.with_suffix(".json"), json.dumps(note, indent=2) + "\n")

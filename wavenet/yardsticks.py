@@ -1,0 +1,116 @@
+"""What bits per sample mean nothing without: two honest codes without a network, on the same data.
+
+``order_0``   the entropy of the mu-law codes themselves: the best that any code can do that ignores the past.
+``linear_32`` a causal linear predictor from the last 32 samples. Its residual follows a fitted mixture of logistic
+              distributions, integrated over each mu-law code's cell, so that the codes' probabilities sum to one.
+              (Predicting the codes instead of the samples is the weaker yardstick: 6.40 against 6.00 bits on speech.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wavenet.data.excerpts import evenly
+from wavenet.data.tracks import Track
+from wavenet.distributions.categorical import mu_law_decode, mu_law_encode
+
+ORDER = 32
+COMPONENTS = 5  # from a quiet room's hiss to a plosive
+MOST_FITTED = 600_000  # samples of the training tracks that the predictor is fitted on
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """Bits per sample that a model has to beat."""
+
+    order_0: float
+    linear_32: float
+
+
+def yardsticks(
+    train: Sequence[Track], held: Sequence[Track], *, classes: int = 256, targets: int = 8192, most: int | None = None
+) -> Yardsticks:
+    """Fit on ``train``, measure on ``held``, on the same excerpts as ``bits_per_sample`` with these numbers."""
+    codes = _excerpts(held, classes, targets, most)
+    counts = np.bincount(np.concatenate([c[ORDER:] for c in codes]).astype(np.int64), minlength=classes)
+    shares = counts[counts > 0] / counts.sum()
+    fitted = _excerpts(train, classes, targets, max(1, MOST_FITTED // targets))
+    return Yardsticks(float(-(shares * np.log2(shares)).sum()), _linear_bits(fitted, codes, classes))
+
+
+def _excerpts(tracks: Sequence[Track], classes: int, targets: int, most: int | None) -> list[np.ndarray]:
+    """Codes of each excerpt behind the ORDER codes before it; silence before a track begins."""
+    excerpts = []
+    for track, start in evenly(tracks, targets, most):
+        begin = max(0, start - ORDER)
+        sound = track.read(begin, min(track.samples, start + targets) - begin)
+        sound = np.pad(sound, (ORDER - (start - begin), 0))
+        excerpts.append(mu_law_encode(torch.from_numpy(sound), classes).numpy())
+    return excerpts
+
+
+def _linear_bits(fitted: Sequence[np.ndarray], held: Sequence[np.ndarray], classes: int) -> float:
+    levels = mu_law_decode(torch.arange(classes), classes).double().numpy()
+    gram, moment = np.zeros((ORDER + 1, ORDER + 1)), np.zeros(ORDER + 1)
+    for codes in fitted:
+        rows = _past(levels[codes])
+        gram += rows.T @ rows
+        moment += rows.T @ levels[codes[ORDER:]]
+    weights = np.linalg.solve(gram + 1e-9 * np.trace(gram) * np.eye(ORDER + 1), moment)
+
+    def pairs(excerpts: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        predicted = np.concatenate([_past(levels[codes]) @ weights for codes in excerpts])
+        return torch.from_numpy(predicted), torch.from_numpy(np.concatenate([codes[ORDER:] for codes in excerpts]))
+
+    edges = _edges(classes)
+    predicted, actual = pairs(fitted)
+    thinned = slice(None, None, max(1, len(actual) // 100_000))
+    mixture = _fit_mixture(predicted[thinned], actual[thinned], torch.from_numpy(levels), edges)
+    return float(_mixture_nll(*pairs(held), *mixture, edges).mean()) / math.log(2)
+
+
+def _past(wave: np.ndarray) -> np.ndarray:
+    """Rows of the last ORDER samples and a 1, for every sample after the first ORDER."""
+    past = np.lib.stride_tricks.sliding_window_view(wave, ORDER)[:-1]
+    return np.concatenate([past, np.ones((len(past), 1))], axis=1)
+
+
+def _edges(classes: int) -> Tensor:
+    """Where the cells of the mu-law codes meet, float64 ``[classes + 1]``; the outer two lie beyond any sound."""
+    mu = classes - 1.0
+    companded = (torch.arange(1, classes, dtype=torch.float64) - 0.5) / mu * 2 - 1
+    inner = torch.sign(companded) * torch.expm1(companded.abs() * math.log1p(mu)) / mu
+    beyond = inner.new_tensor([1e6])  # not infinity, whose gradient would be 0 · ∞
+    return torch.cat([-beyond, inner, beyond])
+
+
+def _fit_mixture(predicted: Tensor, actual: Tensor, levels: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (as logits) and log scales of the mixture, by maximum likelihood."""
+    spread = (levels[actual] - predicted).abs().mean().clamp(min=1e-6).log()
+    weights = torch.zeros(COMPONENTS, dtype=torch.float64, requires_grad=True)
+    scales = (spread + torch.linspace(-4, 2, COMPONENTS, dtype=torch.float64)).requires_grad_()
+    optimizer = torch.optim.LBFGS([weights, scales], max_iter=60, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = _mixture_nll(predicted, actual, weights, scales, edges).mean()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return weights.detach(), scales.detach()
+
+
+def _mixture_nll(predicted: Tensor, actual: Tensor, weights: Tensor, scales: Tensor, edges: Tensor) -> Tensor:
+    """Nats of each code: the mixture's mass between the edges of its cell."""
+    inverse = torch.exp(-scales)
+    above = torch.sigmoid((edges[actual + 1] - predicted)[:, None] * inverse)
+    below = torch.sigmoid((edges[actual] - predicted)[:, None] * inverse)
+    mass = ((above - below) * torch.softmax(weights, 0)).sum(1)
+    return -torch.log(mass.clamp(min=1e-12))

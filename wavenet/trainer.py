@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -161,9 +161,7 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
         budget = _budget(plan, state)
         journal = Journal(folder / METRICS, resumed_step=first)
         excerpts = Excerpts(tracks.train, model.receptive_field, config.targets, config.batch, config.seed)
-        measured = yardsticks(
-            tracks.train, tracks.validation, classes=256, targets=config.targets, most=config.excerpts
-        )
+        measured = Yardsticks(**state["yardsticks"]) if state else _measured(tracks, config)
         line.say(_introduction(model, tracks, measured, device, threads, precision))
 
         def loss(batch: Batch) -> Tensor:
@@ -185,7 +183,7 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
         def save(step: int) -> None:
             with average.swapped_in(model):
                 checkpoint.save_weights(folder, model)
-            checkpoint.save_training(folder, model, average, optimizer, _state(step, budget, threads, precision))
+            checkpoint.save_training(folder, model, average, optimizer, _state(step, budget, threads, precision, measured))
 
         def preview(step: int) -> None:
             with average.swapped_in(model):
@@ -195,6 +193,7 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
             clip.save(folder / PREVIEWS / f"step-{step:06}.wav", overwrite=True)
 
         step, bits, smooth = first, math.nan, math.nan
+        budget.begin()
         evaluated, previewed = budget.fraction(first), budget.fraction(first)
         for progress in optimise(
             model, loss, batches(), optimizer, learning_rate=rate, clip=config.clip,
@@ -266,13 +265,20 @@ def _budget(plan: Plan, state: dict[str, Any] | None) -> Budget:
     return Budget(steps, seconds and spent + seconds, spent)
 
 
-def _state(step: int, budget: Budget, threads: int, precision: torch.dtype) -> dict[str, Any]:
+def _measured(tracks: Tracks, config: TrainConfig) -> Yardsticks:
+    return yardsticks(tracks.train, tracks.validation, targets=config.targets, most=config.excerpts)
+
+
+def _state(
+    step: int, budget: Budget, threads: int, precision: torch.dtype, measured: Yardsticks
+) -> dict[str, Any]:
     return {
         "step": step,
         "seconds": budget.elapsed,
         "budget": {"steps": budget.steps, "seconds": budget.seconds},
         "threads": threads,
         "precision": str(precision).removeprefix("torch."),
+        "yardsticks": asdict(measured),
     }
 
 

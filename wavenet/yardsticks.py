@@ -22,7 +22,8 @@ from wavenet.distributions.categorical import mu_law_decode, mu_law_encode
 
 ORDER = 32
 COMPONENTS = 5  # from a quiet room's hiss to a plosive
-MOST_FITTED = 600_000  # samples of the training tracks that the predictor is fitted on
+MOST_FITTED = 2_000_000  # samples of the training tracks that the predictor is fitted on
+MOST_THINNED = 20_000  # of them for the residual's distribution
 
 
 @dataclass(frozen=True)
@@ -57,28 +58,28 @@ def _excerpts(tracks: Sequence[Track], classes: int, targets: int, most: int | N
 
 def _linear_bits(fitted: Sequence[np.ndarray], held: Sequence[np.ndarray], classes: int) -> float:
     levels = mu_law_decode(torch.arange(classes), classes).double().numpy()
-    gram, moment = np.zeros((ORDER + 1, ORDER + 1)), np.zeros(ORDER + 1)
-    for codes in fitted:
-        rows = _past(levels[codes])
-        gram += rows.T @ rows
-        moment += rows.T @ levels[codes[ORDER:]]
-    weights = np.linalg.solve(gram + 1e-9 * np.trace(gram) * np.eye(ORDER + 1), moment)
+    mean = sum(levels[codes].sum() for codes in fitted) / sum(map(len, fitted))
+    correlation = sum(_autocorrelation(levels[codes] - mean) for codes in fitted)
+    lags = np.abs(np.arange(ORDER)[:, None] - np.arange(ORDER))
+    ridge = 1e-9 * correlation[0] * np.eye(ORDER)
+    weights = np.linalg.solve(correlation[lags] + ridge, correlation[1:])  # the Yule-Walker equations
 
     def pairs(excerpts: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-        predicted = np.concatenate([_past(levels[codes]) @ weights for codes in excerpts])
-        return torch.from_numpy(predicted), torch.from_numpy(np.concatenate([codes[ORDER:] for codes in excerpts]))
+        predicted = [mean + np.convolve(levels[codes[:-1]] - mean, weights, mode="valid") for codes in excerpts]
+        actual = np.concatenate([codes[ORDER:] for codes in excerpts])
+        return torch.from_numpy(np.concatenate(predicted)), torch.from_numpy(actual)
 
     edges = _edges(classes)
     predicted, actual = pairs(fitted)
-    thinned = slice(None, None, max(1, len(actual) // 100_000))
+    thinned = slice(None, None, max(1, len(actual) // MOST_THINNED))
     mixture = _fit_mixture(predicted[thinned], actual[thinned], torch.from_numpy(levels), edges)
     return float(_mixture_nll(*pairs(held), *mixture, edges).mean()) / math.log(2)
 
 
-def _past(wave: np.ndarray) -> np.ndarray:
-    """Rows of the last ORDER samples and a 1, for every sample after the first ORDER."""
-    past = np.lib.stride_tricks.sliding_window_view(wave, ORDER)[:-1]
-    return np.concatenate([past, np.ones((len(past), 1))], axis=1)
+def _autocorrelation(wave: np.ndarray) -> np.ndarray:
+    """Lags 0 to ORDER, by Fourier transform."""
+    power = np.abs(np.fft.rfft(wave, 2 * len(wave))) ** 2
+    return np.fft.irfft(power)[: ORDER + 1]
 
 
 def _edges(classes: int) -> Tensor:
@@ -110,7 +111,7 @@ def _fit_mixture(predicted: Tensor, actual: Tensor, levels: Tensor, edges: Tenso
 def _mixture_nll(predicted: Tensor, actual: Tensor, weights: Tensor, scales: Tensor, edges: Tensor) -> Tensor:
     """Nats of each code: the mixture's mass between the edges of its cell."""
     inverse = torch.exp(-scales)
-    above = torch.sigmoid((edges[actual + 1] - predicted)[:, None] * inverse)
-    below = torch.sigmoid((edges[actual] - predicted)[:, None] * inverse)
-    mass = ((above - below) * torch.softmax(weights, 0)).sum(1)
+    above = torch.tanh((edges[actual + 1] - predicted)[:, None] * inverse / 2)  # 2σ − 1, and faster than σ
+    below = torch.tanh((edges[actual] - predicted)[:, None] * inverse / 2)
+    mass = ((above - below) / 2 * torch.softmax(weights, 0)).sum(1)
     return -torch.log(mass.clamp(min=1e-12))

@@ -18,6 +18,10 @@ class Budget:
     """Seconds trained before this process."""
     _began: float = field(default_factory=time.monotonic)
 
+    def begin(self) -> None:
+        """Start the clock; what came before (reading data, say) does not count."""
+        self._began = time.monotonic()
+
     @property
     def elapsed(self) -> float:
         """Seconds trained so far, in this process and before."""

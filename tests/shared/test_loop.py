@@ -88,7 +88,7 @@ def test_a_gradient_within_the_clip_is_left_alone() -> None:
 
 
 def spoiled(model: nn.Module, how: str) -> Callable[[Tensor], Tensor]:
-    """A loss whose value, or only whose gradient, is not finite where a batch begins with 13."""
+    """A loss of which the value, the gradient or both are not finite where a batch begins with 13."""
 
     def loss(batch: Tensor) -> Tensor:
         value = model(batch).square().mean()
@@ -96,12 +96,14 @@ def spoiled(model: nn.Module, how: str) -> Callable[[Tensor], Tensor]:
             return value
         if how == "gradient":
             return value + torch.sqrt(value * 0).sum()  # the derivative of the root at 0
+        if how == "value":
+            return value + math.inf
         return value * float(how)
 
     return loss
 
 
-@pytest.mark.parametrize("how", ["nan", "inf", "-inf", "gradient"])
+@pytest.mark.parametrize("how", ["nan", "inf", "-inf", "value", "gradient"])
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_step_that_is_not_finite_is_skipped_and_changes_nothing(how: str, accumulate: int) -> None:
     model, source = line(), batches(6)
@@ -200,7 +202,7 @@ def test_no_batches_are_no_steps() -> None:
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_precision_is_that_of_products_while_weights_and_gradients_stay_float32(precision: torch.dtype) -> None:
+def test_precision_is_that_of_products_while_weights_stay_float32(precision: torch.dtype) -> None:
     model, seen = line(), set()
 
     def loss(batch: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.wavenet.conftest import small_network
+from tests.wavenet.networks import small_network
 from wavenet.data.tracks import ArrayTrack
 from wavenet.distributions.categorical import mu_law_decode
 from wavenet.evaluate import bits_per_sample

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.wavenet.conftest import small_network
+from tests.wavenet.networks import small_network
 
 
 def obvious_nll(model, wave):

@@ -6,7 +6,7 @@ from torch import nn
 
 from shared.errors import InputError
 from shared.schedules import exponential, fibonacci, prime
-from tests.wavenet.conftest import small_network
+from tests.wavenet.networks import small_network
 from wavenet.distributions import Categorical
 from wavenet.model import PRESETS, WaveNet, WaveNetConfig
 

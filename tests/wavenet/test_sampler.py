@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.wavenet.conftest import small_network
+from tests.wavenet.networks import small_network
 from wavenet.model import WaveNet
 from wavenet.sampler import ENGINES, generate, stream, uniforms
 

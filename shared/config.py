@@ -34,13 +34,16 @@ def to_json(config: Any) -> dict[str, Any]:
 
 def from_json(kind: type[T], values: Any, where: str = "") -> T:
     """Build ``kind`` from plain values; raise InputError that names the field when they do not fit."""
+    name_here = where.rstrip(".") or kind.__name__
     if not isinstance(values, dict):
-        raise InputError(f"{where or kind.__name__}: a table of settings is needed, not {values!r}")
+        raise InputError(f"{name_here}: a table of settings is needed, not {values!r}")
     hints = typing.get_type_hints(kind)
     known = {field.name for field in dataclasses.fields(kind)}
     built: dict[str, Any] = {}
     for name, value in values.items():
         if name == "type" and getattr(kind, "tagged", False):
+            if value != kind.__name__:
+                raise InputError(f"{where}type is {value!r}; it can be {kind.__name__}")
             continue
         if name not in known:
             raise InputError(f"no setting {where}{name}; {_suggestion(name, known)}")
@@ -48,7 +51,7 @@ def from_json(kind: type[T], values: Any, where: str = "") -> T:
     try:
         return kind(**built)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{where.rstrip('.') or kind.__name__}: {error}") from None
+        raise InputError(f"{name_here}: {error}") from None
 
 
 def with_settings(config: T, settings: typing.Iterable[str]) -> T:
@@ -70,9 +73,13 @@ def with_settings(config: T, settings: typing.Iterable[str]) -> T:
         *tables, name = path.strip().split(".")
         table = values
         for at, key in enumerate(tables):
+            if key in table and table[key] is None:
+                table[key] = {}
             if not isinstance(table.get(key), dict):
                 raise InputError(f"no settings under {'.'.join(tables[: at + 1])}; {_suggestion(key, table)}")
             table = table[key]
+        if name == "type" and table.get("type") != value:
+            table.clear()  # another member of the union: its fields take their defaults
         table[name] = value
     return from_json(type(config), values)
 
@@ -89,6 +96,8 @@ def with_file(config: T, path: Path) -> T:
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    if "type" in above and above["type"] != below.get("type"):
+        return dict(above)
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
@@ -120,6 +129,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if value not in typing.get_args(hint):
             raise InputError(f"{where} is {value!r}; it can be {', '.join(map(str, typing.get_args(hint)))}")
         return value
+    if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)  # --set data.root=2024
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):

@@ -27,11 +27,13 @@ def write_file(path: Path, content: bytes | str) -> None:
         os.chmod(aside, 0o666 & ~umask)  # mkstemp's files are for their owner's eyes only
         os.replace(aside, path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         if aside is not None:
             with contextlib.suppress(OSError):
                 os.unlink(aside)
-        raise InputError(f"{path}: cannot be written ({error.strerror}); what was there is untouched") from None
+        raise InputError(
+            f"{path}: cannot be written ({getattr(error, 'strerror', error)}); what was there is untouched"
+        ) from None
 
 
 def sweep(folder: Path) -> None:

@@ -15,7 +15,7 @@ def exponential(layers: int, stacks: int = 1, base: int = 2) -> tuple[int, ...]:
     >>> exponential(4, base=3)
     (1, 3, 9, 27)
     """
-    return tuple(base**layer for layer in range(_counted(layers))) * _counted(stacks)
+    return tuple(_counted(base) ** layer for layer in range(_counted(layers))) * _counted(stacks)
 
 
 def linear(layers: int, stacks: int = 1) -> tuple[int, ...]:
@@ -56,5 +56,5 @@ def prime(layers: int, stacks: int = 1) -> tuple[int, ...]:
 
 def _counted(number: int) -> int:
     if number < 1:
-        raise ValueError(f"a schedule needs at least 1 layer and 1 stack, not {number}")
+        raise ValueError(f"layers, stacks and base of a schedule are at least 1, not {number}")
     return number

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from shared.cli import FAILED, INTERRUPTED
+from shared.cli import INTERRUPTED
 from shared.config import from_json, to_json, with_file, with_settings
 from shared.errors import InputError
 from shared.training import checkpoint, machine
@@ -19,7 +19,7 @@ from shared.training.progress import ProgressLine, clock
 from wavenet import audio, trainer
 from wavenet.data import Recordings, Source, torchaudio_sets
 from wavenet.data.folder import scan
-from wavenet.data.tracks import RecordedTrack, seconds_of
+from wavenet.data.tracks import seconds_of
 from wavenet.evaluate import bits_per_sample
 from wavenet.model import PRESETS, WaveNet
 from wavenet.yardsticks import yardsticks
@@ -68,7 +68,9 @@ def prepare(arguments: Namespace) -> int:
         print(json.dumps(summary, indent=2))
     else:
         listed = ", ".join(f"{count} at {rate}" for rate, count in rates.items())
-        print(f"{len(found.recordings)} files, {found.seconds / 60:.1f} minutes: {listed}; {len(found.refused)} refused")
+        print(
+            f"{len(found.recordings)} files, {found.seconds / 60:.1f} minutes: {listed}; {len(found.refused)} refused"
+        )
         if arguments.out:
             print(f"16 kHz copy in {arguments.out}")
         print(f"next: wavenet train {arguments.out or arguments.data} --minutes 20")
@@ -77,12 +79,12 @@ def prepare(arguments: Namespace) -> int:
 
 def train(arguments: Namespace) -> int:
     """Start or resume a run."""
-    plan = trainer.Plan(
-        arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet
-    )
+    plan = trainer.Plan(arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet)
     if arguments.resume:
         if arguments.data or arguments.out or arguments.preset or arguments.settings or arguments.config:
-            raise InputError("--resume takes everything from the run; only --steps, --minutes, --device, --threads go with it")
+            raise InputError(
+                "--resume takes everything from the run; only --steps, --minutes, --device, --threads go with it"
+            )
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:
         raise InputError("train on what? give a folder of recordings, or --resume RUN")
@@ -90,7 +92,9 @@ def train(arguments: Namespace) -> int:
     if arguments.print_config:
         print(json.dumps(to_json(run), indent=2))
         return 0
-    folder = Path(arguments.out) if arguments.out else numbered(Path("runs") / Path(arguments.data).name.replace(":", "-"))
+    folder = (
+        Path(arguments.out) if arguments.out else numbered(Path("runs") / Path(arguments.data).name.replace(":", "-"))
+    )
     return finished(trainer.start(run, folder, plan, overwrite=arguments.overwrite))
 
 
@@ -204,7 +208,8 @@ def info(arguments: Namespace) -> int:
         return 0
     config = model.config
     print(f"{folder}: WaveNet of {summary['parameters']:,} parameters at {model.sample_rate} Hz")
-    print(f"  {len(config.dilations)} layers, kernel {config.kernel_size}, dilations {' '.join(map(str, config.dilations))}")
+    dilations = " ".join(map(str, config.dilations))
+    print(f"  {len(config.dilations)} layers, kernel {config.kernel_size}, dilations {dilations}")
     print(f"  residual {config.residual_channels}, gate {config.gate_channels}, skip {config.skip_channels} channels")
     print(f"  receptive field {model.receptive_field} samples, {model.receptive_field / model.sample_rate:.3f} s")
     if run := summary.get("run"):

@@ -24,9 +24,7 @@ from wavenet.wav import WavWriter
 SOUND, PICTURE = "demo.wav", "real-and-generated.png"
 TEMPERATURE = 0.9
 
-MODEL = WaveNetConfig(
-    dilations=exponential(9, stacks=2), residual_channels=32, gate_channels=64, skip_channels=128
-)
+MODEL = WaveNetConfig(dilations=exponential(9, stacks=2), residual_channels=32, gate_channels=64, skip_channels=128)
 TRAIN = trainer.TrainConfig(batch=2, targets=8192, learning_rate=4e-3, evaluations=8, previews=0)
 
 

@@ -183,7 +183,9 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
         def save(step: int) -> None:
             with average.swapped_in(model):
                 checkpoint.save_weights(folder, model)
-            checkpoint.save_training(folder, model, average, optimizer, _state(step, budget, threads, precision, measured))
+            checkpoint.save_training(
+                folder, model, average, optimizer, _state(step, budget, threads, precision, measured)
+            )
 
         def preview(step: int) -> None:
             with average.swapped_in(model):
@@ -204,7 +206,13 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
                 average.update(model)
             here = progress.loss / math.log(2)
             smooth = here if math.isnan(smooth) else smooth + 0.02 * (here - smooth)
-            speed = (step - first) * config.batch * config.targets * config.accumulate / max(1e-9, budget.elapsed - budget.spent)
+            speed = (
+                (step - first)
+                * config.batch
+                * config.targets
+                * config.accumulate
+                / max(1e-9, budget.elapsed - budget.spent)
+            )
             journal.write(step=step, seconds=budget.elapsed, bits=here, rate=progress.learning_rate,
                           norm=progress.gradient_norm, skipped=progress.skipped)  # fmt: skip
             fraction = budget.fraction(step)
@@ -269,9 +277,7 @@ def _measured(tracks: Tracks, config: TrainConfig) -> Yardsticks:
     return yardsticks(tracks.train, tracks.validation, targets=config.targets, most=config.excerpts)
 
 
-def _state(
-    step: int, budget: Budget, threads: int, precision: torch.dtype, measured: Yardsticks
-) -> dict[str, Any]:
+def _state(step: int, budget: Budget, threads: int, precision: torch.dtype, measured: Yardsticks) -> dict[str, Any]:
     return {
         "step": step,
         "seconds": budget.elapsed,

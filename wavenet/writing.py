@@ -48,7 +48,9 @@ def write_clips(arguments: Namespace, seed: int) -> int:
             done += block.shape[1]
             pace = done / (time.monotonic() - begun)  # of each clip
             left = clock((samples - done) / pace)
-            line.update(done / samples, f"{done / audio.RATE:.1f} s · {pace / audio.RATE:.3f} × real time · {left} left")
+            line.update(
+                done / samples, f"{done / audio.RATE:.1f} s · {pace / audio.RATE:.3f} × real time · {left} left"
+            )
             if interruption.requested:
                 break
     for target, number in zip(targets, seeds, strict=True):

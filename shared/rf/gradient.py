@@ -3,6 +3,7 @@
 Slow and obvious. With all weights positive no path can cancel another, so a zero gradient means "not connected".
 """
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -30,23 +31,24 @@ def influence(function: Callable[[Tensor], Tensor], x: Tensor, at: tuple[int, ..
 def measured_window(model: nn.Module, x: Tensor, axis: int = 0) -> Window:
     """The window of ``model`` along one axis, measured at the middle of its output.
 
-    Weights are made positive on the way and put back; biases stay. The jump is taken from the sizes of input and
-    output. ``x`` is ``[1, c, *axes]`` and must be longer than the window.
+    Weights are made positive and biases zero on a copy, so that no ReLU shuts a path. The jump is taken from the
+    sizes of input and output. ``x`` is ``[1, c, *axes]`` and must be longer than the window.
     """
-    state = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    try:
-        with torch.no_grad():
-            for parameter in model.parameters():
-                if parameter.ndim > 1:
-                    parameter.abs_().add_(0.01)
-        middle = [size // 2 for size in model(x).shape[2:]]
-        jump = x.shape[2 + axis] // model(x).shape[2 + axis]
-        seen = influence(model, x.abs() + 0.1, at=tuple(middle))
-        others = [other for other in range(seen.ndim) if other != axis]
-        places = (seen.any(dim=others) if others else seen).nonzero()[:, 0]
-        first, last = int(places[0]), int(places[-1])
-        return Window(size=last - first + 1, jump=jump, offset=first - middle[axis] * jump)
-    finally:
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                parameter.copy_(state[name])
+    model = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.abs_().add_(0.01)
+            else:
+                parameter.abs_()
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+    output_sizes = model(x).shape[2:]
+    middle = [size // 2 for size in output_sizes]
+    jump = x.shape[2 + axis] // output_sizes[axis]
+    seen = influence(model, x.abs() + 0.1, at=tuple(middle))
+    others = [other for other in range(seen.ndim) if other != axis]
+    places = (seen.any(dim=others) if others else seen).nonzero()[:, 0]
+    first, last = int(places[0]), int(places[-1])
+    return Window(size=last - first + 1, jump=jump, offset=first - middle[axis] * jump)

@@ -1,7 +1,7 @@
 """Checkpoints: ``config.json`` + ``model.safetensors`` are the model; ``resume.safetensors`` continues its run.
 
-Each file is complete in itself and replaced in one step, so no kill can leave a pair that does not match. No
-pickle anywhere: reading a checkpoint runs no code.
+Each file is complete in itself and replaced in one step, so a kill leaves the old one or the new one. No pickle
+anywhere: reading a checkpoint runs no code.
 """
 
 import json
@@ -48,7 +48,7 @@ def load_config(folder: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: holds no model, there is no {CONFIG}; `wavenet train` makes one") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}); it must be the {CONFIG} of a training run") from None
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise InputError(f"{path}: not of this toolkit's format {FORMAT}; it comes from elsewhere or another version")
@@ -83,18 +83,17 @@ def load_training(
     tensors, metadata = _read(path)
     try:
         state = json.loads(metadata["state"])
+        averaged, slots = _part(tensors, "average."), _slots(_part(tensors, "optimizer."))
+        _compare(model, averaged, path)
+        groups = optimizer.state_dict()["param_groups"]
+        if slots and slots.keys() != {at for group in groups for at in group["params"]}:
+            raise ValueError("the optimizer's state is not complete")
         _fill(model, _part(tensors, "model."), path)
-        average.weights = {
-            name: value.to(average.weights[name].device) for name, value in _part(tensors, "average.").items()
-        }
+        average.weights = {name: value.to(average.weights[name].device) for name, value in averaged.items()}
         average.updates = state.pop("updates")
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, "optimizer.").items():
-            at, key = name.split(".", 1)
-            slots.setdefault(int(at), {})[key] = value
-        optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+        optimizer.load_state_dict({"state": slots, "param_groups": groups})
         torch.set_rng_state(tensors["random"])
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path}: does not fit this run ({error}); it comes from elsewhere") from None
     return state
 
@@ -106,8 +105,10 @@ def training_state(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder}: nothing to resume, there is no {RESUME}; start with `train DATA -o {folder}`")
     try:
         with safetensors.safe_open(path, "pt") as file:
-            return json.loads(file.metadata()["state"])
-    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError):
+            state = json.loads(file.metadata()["state"])
+            state.pop("updates")  # the average's own
+            return state
+    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
         raise _damaged(path) from None
 
 
@@ -122,14 +123,26 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    _compare(model, tensors, path)
+    model.load_state_dict(tensors)
+
+
+def _compare(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     wanted = model.state_dict()
     odd = sorted(wanted.keys() ^ tensors.keys())
-    odd += [name for name in wanted.keys() & tensors.keys() if wanted[name].shape != tensors[name].shape]
+    odd += [name for name in wanted if name in tensors and wanted[name].shape != tensors[name].shape]
     if odd:
         raise InputError(f"{path}: its weights are not this model's (first difference: {odd[0]}); wrong folder?")
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point()):
         raise InputError(f"{path}: holds weights that are not finite; use an earlier checkpoint")
-    model.load_state_dict(tensors)
+
+
+def _slots(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        at, key = name.split(".", 1)
+        slots.setdefault(int(at), {})[key] = value
+    return slots
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

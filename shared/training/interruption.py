@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM ask; the loop answers when its step is done, so nothing is torn."""
 
 import signal
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 
@@ -29,7 +29,7 @@ class Interruption:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, *_: object) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True

@@ -50,11 +50,13 @@ def optimise(
     device = next(model.parameters()).device.type
     source = iter(batches)
     step, unusable = start, 0
+    optimizer.zero_grad(set_to_none=True)
     while group := list(islice(source, accumulate)):
         rate = learning_rate(step)
         for parameters in optimizer.param_groups:
             parameters["lr"] = rate
         total = 0.0
+        before = [buffer.clone() for buffer in model.buffers()]  # batch-norm statistics take a bad batch to heart
         for batch in group:
             with torch.autocast(device, dtype=precision, enabled=precision != torch.float32):
                 value = loss(batch) / len(group)
@@ -64,6 +66,9 @@ def optimise(
         finite = math.isfinite(total) and math.isfinite(norm)
         if finite:
             optimizer.step()
+        else:
+            for buffer, old in zip(model.buffers(), before, strict=True):
+                buffer.copy_(old)
         optimizer.zero_grad(set_to_none=True)
         step, unusable = step + 1, 0 if finite else unusable + 1
         yield Progress(step, total, norm, rate, skipped=not finite)

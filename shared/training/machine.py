@@ -17,8 +17,8 @@ def device_named(name: str = "auto") -> torch.device:
         return found if found is not None else torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError):
+        torch.zeros(1, device=device).item()  # "meta" has no values to give
+    except (RuntimeError, AssertionError, NotImplementedError):
         raise InputError(f"--device {name}: not on this machine; --device auto takes what there is") from None
     return device
 

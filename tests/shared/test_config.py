@@ -121,7 +121,7 @@ def test_later_assignments_win_and_the_config_given_is_not_changed() -> None:
         ({"shape": {}}, r"^shape\.type is None; it can be Circle, Square$"),
         ({"pen": {"colour": "green"}}, r"^pen\.colour is 'green'; it can be red, blue$"),
         ({"pen": {"width": 0}}, r"^pen: width must be at least 1, not 0$"),
-        ({"pen": 3}, r"^pen\.: a table of settings is needed, not 3$"),
+        ({"pen": 3}, r"^pen: a table of settings is needed, not 3$"),
         ({"pen": {"width": "wide"}}, r"^pen\.width takes int, not 'wide'$"),
         ({"pen": {"width": 1.5}}, r"^pen\.width takes int, not 1\.5$"),
         ({"pen": {"width": True}}, r"^pen\.width takes int, not True$"),

@@ -63,9 +63,7 @@ def test_strides_do_not_matter(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(("rows", "wide", "narrow"), SHAPES)
-def test_gradients_of_weight_and_bias_equal_the_truth(
-    dtype: torch.dtype, rows: int, wide: int, narrow: int
-) -> None:
+def test_gradients_of_weight_and_bias_equal_the_truth(dtype: torch.dtype, rows: int, wide: int, narrow: int) -> None:
     dy, x = numbers(rows, narrow, dtype=dtype), numbers(rows, wide, dtype=dtype, seed=1)
     weight, bias = affine_gradients(dy, x)
     assert_near(weight, dy.double().t() @ x.double(), dy.double().abs().t() @ x.double().abs(), dtype)
@@ -74,9 +72,7 @@ def test_gradients_of_weight_and_bias_equal_the_truth(
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(("rows", "wide", "narrow"), SHAPES)
-def test_dense_and_all_its_gradients_equal_the_truth(
-    dtype: torch.dtype, rows: int, wide: int, narrow: int
-) -> None:
+def test_dense_and_all_its_gradients_equal_the_truth(dtype: torch.dtype, rows: int, wide: int, narrow: int) -> None:
     shapes = ((rows, wide), (narrow, wide), (narrow,))
     inputs = [numbers(*shape, dtype=dtype, seed=at) for at, shape in enumerate(shapes)]
     dy = numbers(rows, narrow, dtype=dtype, seed=3)

@@ -25,9 +25,7 @@ def sound(window: Window, channels: int = 1) -> Tensor:
     ("kernel_size", "dilations", "size"),
     [(3, exponential(10), 2047), (2, exponential(10), 1024), (2, exponential(10, stacks=3), 3070)],
 )
-def test_known_stacks_see_what_the_literature_says(
-    kernel_size: int, dilations: tuple[int, ...], size: int
-) -> None:
+def test_known_stacks_see_what_the_literature_says(kernel_size: int, dilations: tuple[int, ...], size: int) -> None:
     assert stack(kernel_size, dilations, causal=True).size == size
     causal = through(*(Window.causal(kernel_size, dilation) for dilation in dilations))
     assert causal == stack(kernel_size, dilations, causal=True)
@@ -42,9 +40,7 @@ def test_dilations_1_2_4_8_of_a_3x3_kernel_span_3_5_9_17_and_together_31() -> No
 
 @given(windows, windows, windows)
 @settings(deadline=None)
-def test_windows_compose_in_any_grouping_and_a_window_of_one_changes_nothing(
-    a: Window, b: Window, c: Window
-) -> None:
+def test_windows_compose_in_any_grouping_and_a_window_of_one_changes_nothing(a: Window, b: Window, c: Window) -> None:
     assert a.then(b).then(c) == a.then(b.then(c)) == through(a, b, c)
     assert Window().then(a) == a == a.then(Window())
     assert through() == Window()

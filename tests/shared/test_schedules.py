@@ -14,9 +14,7 @@ SCHEDULES = [exponential, fibonacci, linear, prime]
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("layers", [1, 2, 3, 10])
 @pytest.mark.parametrize("stacks", [1, 3])
-def test_a_schedule_is_one_stack_of_positive_ints_repeated(
-    schedule: Callable, layers: int, stacks: int
-) -> None:
+def test_a_schedule_is_one_stack_of_positive_ints_repeated(schedule: Callable, layers: int, stacks: int) -> None:
     dilations = schedule(layers, stacks)
     assert type(dilations) is tuple
     assert all(type(dilation) is int and dilation >= 1 for dilation in dilations)
@@ -32,7 +30,7 @@ def test_a_shorter_schedule_is_the_beginning_of_a_longer_one(schedule: Callable)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("sizes", [(0, 1), (-1, 1), (1, 0), (3, -2)])
 def test_no_layers_or_no_stacks_are_refused(schedule: Callable, sizes: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="at least 1 layer and 1 stack"):
+    with pytest.raises(ValueError, match="at least 1"):
         schedule(*sizes)
 
 

@@ -114,9 +114,7 @@ def test_the_error_says_what_is_wrong_and_what_to_do(file: str, hint: str) -> No
 
 
 @needs_bad
-@pytest.mark.parametrize(
-    "file", ["extra_chunks.wav", "trailing_garbage.wav", "pcm_24bit.wav", "flac_named.wav"]
-)
+@pytest.mark.parametrize("file", ["extra_chunks.wav", "trailing_garbage.wav", "pcm_24bit.wav", "flac_named.wav"])
 def test_the_same_sound_in_another_wrapping_reads_the_same(file: str) -> None:
     same = audio.read(BAD / "audio" / file) - audio.read(BAD / "audio" / "good_reference.wav")
     assert np.abs(same).max() < 1e-4

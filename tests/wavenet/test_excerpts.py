@@ -21,9 +21,7 @@ def test_the_same_step_is_the_same_batch_whatever_was_asked_before():
 
 def test_an_epoch_hears_nearly_everything_and_two_epochs_differ():
     excerpts = Excerpts([ramp("a", 1, 10_000)], context=0, targets=100, batch=1, seed=0)
-    epochs = [
-        torch.cat([excerpts.batch(step).wave for step in range(at, at + 100)]) for at in (0, 100)
-    ]
+    epochs = [torch.cat([excerpts.batch(step).wave for step in range(at, at + 100)]) for at in (0, 100)]
     for epoch in epochs:
         assert len(epoch.unique()) > 9_700
     assert not torch.equal(*epochs)

@@ -89,7 +89,7 @@ def test_a_new_model_knows_nothing():
     ids=str,
 )
 def test_an_impossible_shape_is_refused(wrong):
-    with pytest.raises(ValueError, match="must|beyond"):
+    with pytest.raises(ValueError, match=r"must|beyond"):
         WaveNetConfig(**wrong)
 
 

@@ -25,8 +25,16 @@ RUN = Run(
         dilations=(1, 2, 4, 8), residual_channels=16, gate_channels=16, skip_channels=16, output=Categorical()
     ),
     train=TrainConfig(
-        batch=2, targets=256, warmup=10, learning_rate=1e-2, ema=0.9, save_every=10, evaluations=2, excerpts=4,
-        previews=0, precision="float32",
+        batch=2,
+        targets=256,
+        warmup=10,
+        learning_rate=1e-2,
+        ema=0.9,
+        save_every=10,
+        evaluations=2,
+        excerpts=4,
+        previews=0,
+        precision="float32",
     ),
 )
 QUIET = Plan(threads=1, device="cpu", quiet=True)

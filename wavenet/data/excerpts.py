@@ -44,9 +44,7 @@ class Excerpts:
 
     def batch(self, step: int) -> Batch:
         """The batch of step ``step``, counting from 0."""
-        return batch_of(
-            [self._place(step * self.size + item) for item in range(self.size)], self.context, self.targets
-        )
+        return batch_of([self._place(step * self.size + item) for item in range(self.size)], self.context, self.targets)
 
     def _place(self, item: int) -> tuple[Track, int]:
         epoch, at = divmod(item, self.per_epoch)

@@ -22,6 +22,7 @@ from wavenet.data.folder import scan
 from wavenet.data.tracks import seconds_of
 from wavenet.evaluate import bits_per_sample
 from wavenet.model import PRESETS, WaveNet
+from wavenet.run import METRICS, Outcome, Plan, Run
 from wavenet.yardsticks import yardsticks
 
 DEFAULT_PRESET = "small"
@@ -79,7 +80,7 @@ def prepare(arguments: Namespace) -> int:
 
 def train(arguments: Namespace) -> int:
     """Start or resume a run."""
-    plan = trainer.Plan(arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet)
+    plan = Plan(arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet)
     if arguments.resume:
         if arguments.data or arguments.out or arguments.preset or arguments.settings or arguments.config:
             raise InputError(
@@ -88,7 +89,7 @@ def train(arguments: Namespace) -> int:
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:
         raise InputError("train on what? give a folder of recordings, or --resume RUN")
-    run = configured(arguments, trainer.Run(data=source_of(arguments.data, arguments.root)))
+    run = configured(arguments, Run(data=source_of(arguments.data, arguments.root)))
     if arguments.print_config:
         print(json.dumps(to_json(run), indent=2))
         return 0
@@ -98,7 +99,7 @@ def train(arguments: Namespace) -> int:
     return finished(trainer.start(run, folder, plan, overwrite=arguments.overwrite))
 
 
-def configured(arguments: Namespace, run: trainer.Run) -> trainer.Run:
+def configured(arguments: Namespace, run: Run) -> Run:
     """The run with preset, file, flags and ``--set`` laid over it, in this order."""
     name = arguments.preset or DEFAULT_PRESET
     if name not in PRESETS:
@@ -111,7 +112,7 @@ def configured(arguments: Namespace, run: trainer.Run) -> trainer.Run:
     return with_settings(run, arguments.settings)
 
 
-def finished(outcome: trainer.Outcome) -> int:
+def finished(outcome: Outcome) -> int:
     """Print what a run came to and what to do next."""
     folder = outcome.folder
     if outcome.interrupted:
@@ -140,7 +141,7 @@ def evaluate(arguments: Namespace) -> int:
     machine.use_threads(arguments.threads)
     model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
     values = checkpoint.load_config(Path(arguments.model))
-    run = from_json(trainer.Run, values) if "data" in values else None
+    run = from_json(Run, values) if "data" in values else None
     source = source_of(arguments.data, arguments.root)
     line = ProgressLine("evaluating", arguments.quiet)
     with line:
@@ -191,7 +192,7 @@ def info(arguments: Namespace) -> int:
     values = checkpoint.load_config(folder)
     if "data" in values:
         state = checkpoint.training_state(folder)
-        records = Journal(folder / trainer.METRICS).records() if (folder / trainer.METRICS).exists() else []
+        records = Journal(folder / METRICS).records() if (folder / METRICS).exists() else []
         bits = [r["validation_bits"] for r in records if "validation_bits" in r]
         summary["run"] = {
             "data": values["data"],

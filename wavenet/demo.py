@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from shared.schedules import exponential
 from shared.training import machine
-from shared.training.interruption import Interruption
-from shared.training.progress import ProgressLine, clock
+from shared.training.progress import clock
 from wavenet import audio, figures, trainer
 from wavenet.data import Plucks
 from wavenet.data.plucks import melody
-from wavenet.model import WaveNet, WaveNetConfig
+from wavenet.model import PRESETS, WaveNet
+from wavenet.run import CURVE, Plan, Run, TrainConfig
 from wavenet.sampler import stream
 from wavenet.wav import WavWriter
+from wavenet.writing import write_blocks
 
 SOUND, PICTURE = "demo.wav", "real-and-generated.png"
 TEMPERATURE = 0.9
 
-MODEL = WaveNetConfig(dilations=exponential(9, stacks=2), residual_channels=32, gate_channels=64, skip_channels=128)
-TRAIN = trainer.TrainConfig(batch=2, targets=8192, learning_rate=4e-3, evaluations=8, previews=0)
+MODEL = PRESETS["tiny"]
+TRAIN = TrainConfig(learning_rate=1e-2, evaluations=8, previews=0)
 
 
 def run(arguments: Namespace, seed: int) -> int:
@@ -34,8 +34,8 @@ def run(arguments: Namespace, seed: int) -> int:
 
     folder = Path(arguments.out) if arguments.out else numbered(Path("demo"))
     minutes = None if arguments.steps else arguments.minutes
-    plan = trainer.Plan(arguments.steps, minutes, arguments.device, arguments.threads, arguments.quiet)
-    run = trainer.Run(data=Plucks(seed=seed), model=MODEL, train=replace(TRAIN, seed=seed))
+    plan = Plan(arguments.steps, minutes, arguments.device, arguments.threads, arguments.quiet)
+    run = Run(data=Plucks(seed=seed), model=MODEL, train=replace(TRAIN, seed=seed))
     outcome = trainer.start(run, folder, plan, overwrite=arguments.overwrite)
     if outcome.interrupted:
         return finished(outcome)
@@ -43,14 +43,15 @@ def run(arguments: Namespace, seed: int) -> int:
     model = WaveNet.from_pretrained(folder, machine.device_named(arguments.device))
     wave = _generated(model, folder / SOUND, arguments.seconds, seed, arguments.quiet)
     real = melody(len(wave) / audio.RATE, np.random.default_rng([seed, 2**20]))  # none that it was trained on
-    figures.comparison(real, wave, folder / PICTURE)
+    heard = model.config.output.quantise(torch.from_numpy(real)).numpy()  # with the hiss of its 8 bits
+    figures.comparison(heard, wave, folder / PICTURE)
     measured = outcome.yardsticks
     print(
-        f"made {folder / SOUND}: {len(wave) / audio.RATE:.1f} s of plucked notes at {audio.RATE} Hz, from a model that "
-        f"never heard anything but {outcome.step} steps ({clock(outcome.seconds)}) of a synthetic string\n"
+        f"made {folder / SOUND}: {len(wave) / audio.RATE:.1f} s of plucked notes at {audio.RATE} Hz, by a model that "
+        f"learnt a synthetic string in {outcome.step} steps, {clock(outcome.seconds)}\n"
         f"reached {outcome.bits:.3f} bits per sample (order-0 entropy {measured.order_0:.3f}, linear predictor "
         f"{measured.linear_32:.3f})\n"
-        f"pictures: {folder / PICTURE}, {folder / trainer.CURVE}\n"
+        f"pictures: {folder / PICTURE}, {folder / CURVE}\n"
         f"next: wavenet generate {folder} --seconds 5 -n 4 -o {folder}/more/\n"
         f"or your own sound: wavenet train RECORDINGS/ --minutes 20"
     )
@@ -58,18 +59,14 @@ def run(arguments: Namespace, seed: int) -> int:
 
 
 def _generated(model: WaveNet, path: Path, seconds: float, seed: int, quiet: bool) -> np.ndarray:
-    """Write the sound as it grows and return it."""
-    samples = round(seconds * audio.RATE)
+    """Write the sound as it grows and return what is in the file."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one sample's products are too small to share
-    blocks: list[np.ndarray] = []
-    with WavWriter(path, overwrite=True) as file, Interruption() as stop, ProgressLine("generating", quiet) as line:
-        for block in stream(model, samples, seeds=[seed], temperature=TEMPERATURE):
-            blocks.append(block[0].numpy())
-            file.write(blocks[-1])
-            line.update(file.frames / samples, f"{file.frames / audio.RATE:.1f} of {seconds:.1f} s")
-            if stop.requested:
-                print(f"stopped early; {path} is whole and can be played", file=sys.stderr)
-                break
+    samples = round(seconds * audio.RATE)
+    blocks = stream(model, samples, seeds=[seed], temperature=TEMPERATURE)
+    with WavWriter(path, overwrite=True) as file:
+        written = write_blocks(blocks, [file], samples, quiet)
     torch.set_num_threads(threads)
-    return np.concatenate(blocks)
+    if written.interrupted:
+        print(f"stopped early; {path} is whole and can be played", file=sys.stderr)
+    return audio.read(path)

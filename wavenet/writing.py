@@ -6,8 +6,13 @@ import json
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from torch import Tensor
 
 from shared.cli import INTERRUPTED
 from shared.errors import InputError
@@ -34,39 +39,55 @@ def write_clips(arguments: Namespace, seed: int) -> int:
     prompt = _prompt(arguments)
 
     with ExitStack() as stack:
-        interruption = stack.enter_context(Interruption())
-        line = stack.enter_context(ProgressLine("generating", arguments.quiet))
         files = [stack.enter_context(WavWriter(target, overwrite=arguments.force)) for target in targets]
         for file in files if prompt is not None else ():
             file.write(prompt)
-        begun, done = time.monotonic(), 0
-        for block in stream(
+        blocks = stream(
             model, samples, seeds=seeds, temperature=arguments.temperature, prompt=prompt, engine=arguments.engine
-        ):
-            for file, wave in zip(files, block.numpy(), strict=True):
-                file.write(wave)
-            done += block.shape[1]
-            pace = done / (time.monotonic() - begun)  # of each clip
-            left = clock((samples - done) / pace)
-            line.update(
-                done / samples, f"{done / audio.RATE:.1f} s · {pace / audio.RATE:.3f} × real time · {left} left"
-            )
-            if interruption.requested:
-                break
+        )
+        written = write_blocks(blocks, files, samples, arguments.quiet)
     for target, number in zip(targets, seeds, strict=True):
         if isinstance(target, Path):
-            _note(arguments, target, number, done)
+            _note(arguments, target, number, written.samples)
             print(target)
-    if interruption.requested:
-        print(f"stopped after {done / audio.RATE:.2f} s; what was written is whole and can be played", file=sys.stderr)
+    clipped = sum(file.clipped for file in files)
+    if clipped:
+        print(f"{clipped} samples lay beyond full scale and were clipped", file=sys.stderr)
+    if written.interrupted:
+        made = written.samples / audio.RATE
+        print(f"stopped after {made:.2f} s; what was written is whole and can be played", file=sys.stderr)
         return INTERRUPTED
     if not arguments.quiet:
-        speed = arguments.number * pace / audio.RATE
+        speed = arguments.number * written.real_time_factor
         print(f"seed {', '.join(map(str, seeds))} · {speed:.2f} × real time in all", file=sys.stderr)
     return 0
 
 
-def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | object]:
+class Written(NamedTuple):
+    """What ``write_blocks`` did: samples of each clip, speed of each clip, and whether it was stopped."""
+
+    samples: int
+    real_time_factor: float
+    interrupted: bool
+
+
+def write_blocks(blocks: Iterator[Tensor], files: Sequence[WavWriter], samples: int, quiet: bool) -> Written:
+    """Append blocks ``[b, n]`` to ``b`` files as they come, with a progress bar; Ctrl-C ends it between blocks."""
+    begun, done, factor = time.monotonic(), 0, 0.0
+    with Interruption() as interruption, ProgressLine("generating", quiet) as line:
+        for block in blocks:
+            for file, wave in zip(files, block.numpy(), strict=True):
+                file.write(wave)
+            done += block.shape[1]
+            factor = done / (time.monotonic() - begun) / audio.RATE
+            left = clock((samples - done) / audio.RATE / factor)
+            line.update(done / samples, f"{done / audio.RATE:.1f} s · {factor:.3f} × real time · {left} left")
+            if interruption.requested:
+                break
+    return Written(done, factor, interruption.requested and done < samples)
+
+
+def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | BinaryIO]:
     name = Path(arguments.model).resolve().name
     if arguments.out == "-":
         if len(seeds) > 1:
@@ -94,7 +115,7 @@ def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | object]:
     return targets
 
 
-def _prompt(arguments: Namespace):
+def _prompt(arguments: Namespace) -> np.ndarray | None:
     if not arguments.prompt:
         if arguments.prompt_seconds:
             raise InputError("--prompt-seconds says how much of --prompt to use; give --prompt FILE as well")

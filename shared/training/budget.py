@@ -25,7 +25,12 @@ class Budget:
     @property
     def elapsed(self) -> float:
         """Seconds trained so far, in this process and before."""
-        return self.spent + time.monotonic() - self._began
+        return self.spent + self.elapsed_here
+
+    @property
+    def elapsed_here(self) -> float:
+        """Seconds trained in this process."""
+        return time.monotonic() - self._began
 
     def fraction(self, step: int) -> float:
         """0 at the start, 1 or more when the budget is used up."""
@@ -39,5 +44,5 @@ class Budget:
         if self.seconds:
             left.append(self.seconds - self.elapsed)
         if self.steps and step > first_step:
-            left.append((self.steps - step) * (time.monotonic() - self._began) / (step - first_step))
+            left.append((self.steps - step) * self.elapsed_here / (step - first_step))
         return max(0.0, min(left)) if left else None

@@ -17,7 +17,7 @@ from wavenet import trainer
 from wavenet.data import Plucks, Recordings
 from wavenet.distributions import Categorical
 from wavenet.model import WaveNet, WaveNetConfig
-from wavenet.trainer import Plan, Run, TrainConfig
+from wavenet.run import Plan, Run, TrainConfig
 
 RUN = Run(
     data=Plucks(minutes=0.5),

@@ -1,0 +1,244 @@
+"""How fast does each engine draw sound, beside a sampler written the public way, and do they all draw the same?
+
+What a clip costs is two figures: the time to its first sample, which holds all that an engine does beforehand, and
+samples a second from there on. Clips are as long as each engine needs for a fair reading, so the reference gets a few
+samples and a fast engine many. Contenders take turns.
+
+    uv run python -m recipes.benchmarks.sampling -o sampling.md
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from recipes.benchmarks.machine import Machine, Timing, alternating, common_flags, publish, using_threads
+from recipes.benchmarks.public_style import PublicStyleWaveNet, incremental, pair
+from shared import cli
+from shared.errors import InputError
+from shared.schedules import exponential
+from shared.training.progress import ProgressLine
+from wavenet.audio import RATE
+from wavenet.model import PRESETS, WaveNet, WaveNetConfig
+from wavenet.sampler import ENGINES, Engine, uniforms
+
+ROUNDS = 5
+QUICK = WaveNetConfig(dilations=exponential(4, 2), residual_channels=16, gate_channels=32, skip_channels=16)
+YARDSTICK = "public style"
+SLOW = {"reference": 16}  # no longer clips from these: minutes would not make their figure better
+LONGEST = 60 * RATE
+COMPARED = 32  # samples, in each of COMPARED_STREAMS
+COMPARED_STREAMS = 2
+
+Draw = Callable[[Tensor, Tensor], Tensor]
+"""``uniforms [b, t]`` and ``prompt [b, p]`` to a waveform ``[b, t]``."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender's figures."""
+
+    engine: str
+    preset: str
+    streams: int
+    threads: int
+    samples: int
+    """Of each clip."""
+    first_sample_seconds: float
+    samples_per_second: float
+    """After the first, of all streams together."""
+    spread: float
+    """(slowest − fastest) / median of the time after the first sample."""
+    real_time: float
+    """Seconds of sound a second, of each stream."""
+    times_yardstick: float
+    agreeing: int
+    """Samples up to the first that differs from the reference's, over the compared streams."""
+    compared: int
+
+
+def contenders(model: WaveNet, public: PublicStyleWaveNet) -> dict[str, Draw]:
+    """Every engine there is, and the yardstick."""
+
+    def drawing(run: Engine) -> Draw:
+        def draw(numbers: Tensor, prompt: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return torch.cat(list(run(model, numbers, prompt, 1.0)), dim=1)
+
+        return draw
+
+    return {
+        **{name: drawing(run) for name, run in ENGINES.items()},
+        YARDSTICK: lambda numbers, prompt: incremental(public, numbers, prompt),
+    }
+
+
+def agreeing(draw: Draw, expected: Tensor, prompts: Tensor) -> tuple[int, int]:
+    """How many samples are the reference's up to the first in each stream that is not, and of how many.
+
+    ``expected [r, t]`` is what the reference drew for the first prompts; further prompts run beside them, for an
+    engine may take another path for more streams.
+    """
+    drawn = draw(uniforms(range(len(prompts)), expected.shape[1]), prompts)
+    same = drawn[: len(expected)] == expected[: len(drawn)]
+    return int(same.long().cumprod(dim=1).sum()), same.numel()
+
+
+def clip_length(call: Callable[[int], object], seconds: float, most: int) -> int:
+    """How many samples to draw so that those after the first take ``seconds``, and no less than the first itself.
+
+    What a process pays only once, such as a compiler, is paid here.
+    """
+
+    def timed(samples: int) -> float:
+        began = time.perf_counter()
+        call(samples)
+        return time.perf_counter() - began
+
+    call(1)
+    first, samples = timed(1), 2
+    budget = max(seconds, first)
+    while (rest := timed(samples) - first) < budget / 4 and samples < most:
+        samples = min(most, 4 * samples)
+    return min(most, max(2, 1 + round((samples - 1) * budget / max(rest, budget / 1e6))))
+
+
+def measure(
+    preset: str,
+    config: WaveNetConfig,
+    streams: Sequence[int],
+    threads: int,
+    rounds: int,
+    seconds: float,
+    progress: Callable[[str], None],
+) -> tuple[list[Row], list[str]]:
+    """All contenders on one network, for each number of streams; and what there is to remark."""
+    model, public = pair(config)
+    model.eval()
+    draws = contenders(model, public)
+    field = config.receptive_field
+    prompts = torch.rand(max(COMPARED_STREAMS, *streams), field, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    rows: list[Row] = []
+    remarks: list[str] = []
+    with using_threads(threads):
+        progress(f"{preset}: what the reference draws")
+        compared = prompts[:COMPARED_STREAMS]
+        expected = draws["reference"](uniforms(range(len(compared)), COMPARED), compared)
+        agreement = {YARDSTICK: agreeing(draws[YARDSTICK], expected, compared)}  # the prompt step by step: once will do
+        for count in streams:
+            calls, lengths = {}, {}
+            for name, draw in draws.items():
+                progress(f"{preset}, {count} stream(s): trying {name}")
+                call = _clips(draw, count)
+                try:
+                    lengths[name] = clip_length(call, seconds, SLOW.get(name, LONGEST))
+                    if name not in (YARDSTICK, "reference"):
+                        agreement[name] = agreeing(draw, expected, prompts[:count])
+                except InputError as reason:
+                    remarks.append(f"{name} is left out ({preset}, {count} stream(s)): {reason}")
+                    continue
+                calls[name] = call
+            progress(f"{preset}, {count} stream(s): measuring")
+            firsts = alternating({name: partial(call, 1) for name, call in calls.items()}, min(3, rounds))
+            wholes = alternating({name: partial(call, lengths[name]) for name, call in calls.items()}, rounds)
+            first = {name: Timing.of(each).seconds for name, each in firsts.items()}
+            rest = {name: Timing.of([whole - first[name] for whole in each]) for name, each in wholes.items()}
+            rates = {name: count * (lengths[name] - 1) / timing.seconds for name, timing in rest.items()}
+            for name, timing in rest.items():
+                same, of = agreement.get(name, (0, 0))
+                rows.append(
+                    Row(
+                        engine=name,
+                        preset=preset,
+                        streams=count,
+                        threads=threads,
+                        samples=lengths[name],
+                        first_sample_seconds=first[name],
+                        samples_per_second=rates[name],
+                        spread=timing.spread,
+                        real_time=rates[name] / count / RATE,
+                        times_yardstick=rates[name] / rates[YARDSTICK],
+                        agreeing=same,
+                        compared=of,
+                    )
+                )
+    return rows, remarks
+
+
+def cells(row: Row) -> dict[str, str]:
+    """A row of the table."""
+    return {
+        "engine": row.engine,
+        "preset": row.preset,
+        "streams": str(row.streams),
+        "threads": str(row.threads),
+        "samples/s, all streams": f"{row.samples_per_second:,.0f}" if row.samples_per_second >= 100
+        else f"{row.samples_per_second:.3g}",
+        "spread": f"{row.spread:.0%}",
+        "× real time, each stream": f"{row.real_time:.3g}",
+        "× public style": f"{row.times_yardstick:.3g}",
+        "ms to the first sample": f"{1e3 * row.first_sample_seconds:,.1f}",
+        "clip, samples": f"{row.samples:,}",
+        "as the reference": f"{row.agreeing}/{row.compared}" if row.compared else "is it",
+    }  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the table."""
+    parser = cli.Parser(prog="benchmarks.sampling", description=__doc__)
+    parser.add_argument(
+        "--preset", choices=PRESETS, nargs="+", default=["tiny", "small", "base"], help="which networks"
+    )
+    parser.add_argument("--streams", type=cli.positive, nargs="+", default=[1, 8, 32], metavar="N")
+    parser.add_argument("--seconds", type=cli.positive_float, default=1.0, help="of one clip, roughly (default: 1)")
+    common_flags(parser, threads=[1], rounds=ROUNDS)
+    given = parser.parse_args(arguments)
+    return cli.run(parser.prog, lambda: _run(given), given.debug)
+
+
+def _run(given: Namespace) -> int:
+    machine = Machine.here(given.threads)  # before anything here makes it busy
+    networks = {name: PRESETS[name] for name in given.preset}
+    rounds, seconds, streams = given.rounds or ROUNDS, given.seconds, given.streams
+    if given.quick:
+        networks, rounds, seconds, streams = {"toy": QUICK}, given.rounds or 2, 0.05, [1, 3]
+    rows: list[Row] = []
+    remarks: list[str] = []
+    cases = [(name, config, threads) for name, config in networks.items() for threads in given.threads]
+    with ProgressLine("benchmarks.sampling", given.quiet) as line:
+        for at, (name, config, threads) in enumerate(cases):
+            more, remarked = measure(
+                name, config, streams, threads, rounds, seconds, partial(line.update, at / len(cases))
+            )
+            rows += more
+            remarks += remarked
+    notes = [
+        "Clips begin in silence. Samples/s, real time and spread, (slowest − fastest) / median, are of what follows the "
+        f"first sample, about {seconds:g} s or as long as the first took (the reference: at most {SLOW['reference']} "
+        f"samples); medians of {rounds} rounds in which all take turns.",
+        "As the reference: samples equal to the reference's, up to the first that differs, drawn from the same "
+        f"uniform numbers behind one receptive field of noise, in at most {COMPARED_STREAMS} streams; random weights.",
+        "Public style draws through the same weights; it starts from zeros, so its first sample needs no pass over silence.",
+        *remarks,
+    ]
+    if given.quick:
+        notes.insert(0, "A quick run: these figures mean nothing.")
+    publish("Drawing sound", machine, rows, cells, notes, as_json=given.json, out=given.out)
+    return 0
+
+
+def _clips(draw: Draw, streams: int) -> Callable[[int], Tensor]:
+    """A call that draws ``samples`` of every stream from silence."""
+    nothing = torch.zeros(streams, 0)
+    return lambda samples: draw(uniforms(range(streams), samples), nothing)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,7 +23,7 @@ class TrainConfig:
     """Samples predicted in each excerpt. Longer ones waste less on context, shorter ones teach more a minute."""
     accumulate: int = 1
     """Batches a step, for larger steps than memory holds."""
-    learning_rate: float = 6e-3
+    learning_rate: float = 8e-3
     """At its peak; it falls to 0 along half a cosine."""
     warmup: int = 100
     """Steps until the peak."""

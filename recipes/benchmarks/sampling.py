@@ -220,12 +220,12 @@ def _run(given: Namespace) -> int:
             rows += more
             remarks += remarked
     notes = [
-        "Clips begin in silence. Samples/s, real time and spread, (slowest − fastest) / median, are of what follows the "
-        f"first sample, about {seconds:g} s or as long as the first took (the reference: at most {SLOW['reference']} "
-        f"samples); medians of {rounds} rounds in which all take turns.",
+        "Clips begin in silence. Samples/s, real time and spread, (slowest − fastest) / median, are of what follows "
+        f"the first sample, about {seconds:g} s or as long as the first took (the reference: at most "
+        f"{SLOW['reference']} samples); medians of {rounds} rounds in which all take turns.",
         "As the reference: samples equal to the reference's, up to the first that differs, drawn from the same "
         f"uniform numbers behind one receptive field of noise, in at most {COMPARED_STREAMS} streams; random weights.",
-        "Public style draws through the same weights; it starts from zeros, so its first sample needs no pass over silence.",
+        "Public style has the same weights; it starts from zeros, so its first sample needs no pass over silence.",
         *remarks,
     ]
     if given.quick:

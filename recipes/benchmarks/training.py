@@ -36,7 +36,7 @@ from shared.training.loop import optimise
 from shared.training.machine import keep_memory
 from shared.training.progress import ProgressLine
 from wavenet.model import PRESETS, WaveNet, WaveNetConfig
-from wavenet.trainer import TrainConfig
+from wavenet.run import TrainConfig
 
 CROP = 8192
 ROUNDS = 7

@@ -12,7 +12,7 @@ from recipes.benchmarks.public_style import PublicStyleWaveNet, incremental
 from shared import dense
 from tests.wavenet.networks import small_network
 from wavenet.distributions.categorical import mu_law_encode
-from wavenet.model import PRESETS, WaveNet, WaveNetConfig
+from wavenet.model import WaveNet, WaveNetConfig
 from wavenet.sampler import ENGINES, generate, uniforms
 
 NETWORKS = pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_one_sample_of_the_base_preset_takes_1_24_million_multiply_adds():
     assert training.multiply_adds_public_style(WaveNetConfig(), 1) == 3 * (1_236_992 - dead_residual) + 2 * one_hot
 
 
-@pytest.mark.parametrize("config", [PRESETS["tiny"], small_network(kernel_size=3).config], ids=["tiny", "kernel 3"])
+@pytest.mark.parametrize("config", [training.QUICK, small_network(kernel_size=3).config], ids=["usual", "kernel 3"])
 def test_counted_work_is_the_work_that_torch_does(monkeypatch, config):
     monkeypatch.setattr(dense, "_onednn_serves", lambda _: False)  # torch counts its own products only
     targets = 17

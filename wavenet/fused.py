@@ -1,6 +1,6 @@
 """All gated blocks as one differentiable operation: the training path, equal to the blocks' own ``forward``.
 
-What makes it fast, each measured (``recipes/benchmarks/training.py``):
+What makes it fast (``recipes/benchmarks/training.py`` measures the whole):
 
 - Tensors are ``[time, batch, channels]``. A window of time is then a contiguous run of rows, so a dilated
   convolution is one matrix product, and dropping the past copies nothing.

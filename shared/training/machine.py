@@ -11,10 +11,10 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 
 def device_named(name: str = "auto") -> torch.device:
-    """The device of that name; ``auto`` is the accelerator if there is one, else the CPU."""
+    """The device of that name; ``auto`` is the accelerator if there is one with float64, else the CPU."""
     if name == "auto":
         found = torch.accelerator.current_accelerator(check_available=True)
-        return found if found is not None else torch.device("cpu")
+        return torch.device("cpu") if found is None or found.type == "mps" else found
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # "meta" has no values to give

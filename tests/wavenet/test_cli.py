@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -242,3 +243,31 @@ def test_help_is_instant_and_does_not_load_torch():
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[2])
         times.append(time.perf_counter() - begun)
     assert min(times) < 0.3 * 5  # the promise is 0.3 s; a busy machine gets some room
+
+
+def test_demo_writes_a_sound_a_curve_and_a_picture(tmp_path, capsys):
+    out = tmp_path / "demo"
+    assert main(["demo", "-o", str(out), "--steps", "2", "--seconds", "0.2", "--threads", "1", "-q"]) == 0
+    for name in ("demo.wav", "curve.png", "real-and-generated.png"):
+        assert (out / name).stat().st_size > 1000
+    printed = capsys.readouterr().out
+    assert "bits per sample" in printed
+    assert "next: wavenet generate" in printed
+    assert "--overwrite" in one_line_error(capsys, ["demo", "-o", str(out), "--steps", "2"])
+
+
+def test_a_stopped_generation_leaves_a_whole_file(run, tmp_path):
+    out = tmp_path / "long.wav"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wavenet", "generate", str(run), "--seconds", "3600", "-o", str(out)],
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while not (out.exists() and out.stat().st_size > 10_000) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"can be played" in err
+    with wave.open(str(out)) as file:
+        assert 44 + 2 * file.getnframes() == out.stat().st_size

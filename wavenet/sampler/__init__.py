@@ -1,7 +1,7 @@
 """Drawing waveforms. Randomness is an input: an engine is a function of the model, uniform numbers and a prompt.
 
-Engine: ``run(model, uniforms [b, t], prompt [b, p], temperature) -> iterator of waves [b, n]`` whose ``n`` add up
-to ``t``. ``reference`` says what is right and every other engine must draw the same waveform from the same numbers.
+Engine: ``run(model, uniforms [b, t], prompt [b or 1, p], temperature) -> iterator of waves [b, n]`` whose ``n`` add
+up to ``t``. ``reference`` says what is right and every other engine must draw the same waveform from the same numbers.
 ``p`` may be 0; before the prompt there is silence.
 """
 
@@ -45,6 +45,7 @@ def uniforms(seeds: Sequence[int], samples: int, start: int = 0) -> Tensor:
     return torch.from_numpy(np.stack(rows))
 
 
+@torch.inference_mode()  # torch applies it to each step of a generator, not to what happens between them
 def stream(
     model: WaveNet,
     samples: int,
@@ -58,11 +59,12 @@ def stream(
     if temperature < 0:
         raise ValueError(f"temperature must not be negative, got {temperature}")
     past = torch.zeros(1, 0) if prompt is None else torch.as_tensor(np.asarray(prompt), dtype=torch.float32)
-    past = torch.atleast_2d(past).expand(len(seeds), -1)
+    past = torch.atleast_2d(past)
+    if len(past) not in (1, len(seeds)):
+        raise ValueError(f"{len(past)} prompts for {len(seeds)} clips; give one for all or one each")
     run = engine_named(engine)
-    with torch.inference_mode():
-        for block in run(model, uniforms(seeds, samples).to(model.device), past.to(model.device), temperature):
-            yield block.cpu()
+    for block in run(model, uniforms(seeds, samples).to(model.device), past.to(model.device), temperature):
+        yield block.cpu()
 
 
 def generate(model: WaveNet, samples: int, *, seeds: Sequence[int], prompt: Any = None, **choices: Any) -> Tensor:

@@ -20,22 +20,22 @@ BLOCK = 800  # samples given out at a time: 50 ms
 class Ring:
     """The last inputs of one causal convolution; ``push`` adds one and returns what the convolution's taps see.
 
-    The queue of Paine et al., for any kernel size: a buffer ``[history, b, c]`` that is read before it is written.
+    The queue of Paine et al., for any kernel size. It holds references, so nothing is moved or copied.
     """
 
     def __init__(self, past: Tensor, dilation: int):
-        self.buffer = past.permute(2, 0, 1).contiguous()  # [history, b, c], oldest first
-        self.history, self.dilation, self.at = past.shape[2], dilation, 0
+        self.inputs = list(past.unbind(2))  # each [b, c], oldest first
+        self.dilation, self.at = dilation, 0
 
     def push(self, x: Tensor) -> Tensor:
         """``[b, c] -> [b, k · c]``, oldest tap first."""
-        if self.history == 0:
+        inputs, history = self.inputs, len(self.inputs)
+        if not history:
             return x
-        taps = [self.buffer[(self.at + back) % self.history] for back in range(0, self.history, self.dilation)]
-        seen = torch.cat([*taps, x], dim=1)
-        self.buffer[self.at] = x
-        self.at = (self.at + 1) % self.history
-        return seen
+        taps = [inputs[(self.at + back) % history] for back in range(0, history, self.dilation)]
+        inputs[self.at] = x
+        self.at = (self.at + 1) % history
+        return torch.cat([*taps, x], dim=1)
 
 
 class Step:
@@ -58,11 +58,12 @@ class Step:
 
 
 def run(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1.0) -> Iterator[Tensor]:
-    """Draw ``uniforms.shape[1]`` samples behind ``prompt [b, p]``, given out in blocks ``[b, n]``."""
+    """Draw ``uniforms [b, t]`` many samples behind ``prompt [b or 1, p]``, given out in blocks ``[b, n]``."""
     output = model.config.output
     steps = [Step(block) for block in model.blocks]
-    newest, rings = _primed(model, prompt)
-    skip, hidden, last = ((layer.weight[..., 0].t().contiguous(), layer.bias) for layer in _head(model))
+    newest, rings = _primed(model, prompt, len(uniforms))
+    head = (model.skip, model.hidden, model.output)
+    skip, hidden, last = ((layer.weight[..., 0].t().contiguous(), layer.bias) for layer in head)
     drawn: list[Tensor] = []
     for uniform in uniforms.unbind(1):
         x = model.input(output.encode(newest))
@@ -81,18 +82,17 @@ def run(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1
         yield torch.stack(drawn, dim=1)
 
 
-def _head(model: WaveNet):
-    return model.skip, model.hidden, model.output
+def _primed(model: WaveNet, prompt: Tensor, batch: int) -> tuple[Tensor, list[Ring]]:
+    """The newest sample ``[b]``, and each block's ring as if everything before that sample had been pushed.
 
-
-def _primed(model: WaveNet, prompt: Tensor) -> tuple[Tensor, list[Ring]]:
-    """The newest sample, and each block's ring as if everything before that sample had been pushed."""
+    A prompt that all clips share is looked at once.
+    """
     field = model.receptive_field
     wave = F.pad(prompt, (field, 0))[:, -field:]
     x = model.input(model.config.output.encode(wave[:, :-1])).transpose(1, 2)
     rings = []
     for block in model.blocks:
         history = block.window.history
-        rings.append(Ring(x[..., x.shape[2] - history :], block.dilated.dilation[0]))
-        x, _ = block(x) if x.shape[2] > history else (x[..., :0], None)
-    return wave[:, -1], rings
+        rings.append(Ring(x[..., x.shape[2] - history :].expand(batch, -1, -1), block.dilated.dilation[0]))
+        x = block(x)[0] if x.shape[2] > history else x[..., :0]
+    return wave[:, -1].expand(batch), rings

@@ -12,9 +12,9 @@ from wavenet.model import WaveNet
 
 
 def run(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1.0) -> Iterator[Tensor]:
-    """Draw ``[b, 1]`` for each column of ``uniforms [b, t]`` behind ``prompt [b, p]``."""
+    """Draw ``[b, 1]`` for each column of ``uniforms [b, t]`` behind ``prompt [b or 1, p]``."""
     output, field = model.config.output, model.receptive_field
-    wave = prompt
+    wave = prompt.expand(len(uniforms), -1)
     for uniform in uniforms.unbind(1):
         unknown = wave.new_zeros(len(uniform), 1)  # its value does not matter: no output sees the present
         parameters = model(torch.cat([wave[:, -field:], unknown], dim=1))[:, -1]

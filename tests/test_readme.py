@@ -1,0 +1,63 @@
+"""README's commands are commands, and its examples run."""
+
+import doctest
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from wavenet import cli
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.S | re.M)
+
+
+COMMANDS = [
+    shlex.split(line.split("uv run wavenet")[1].split("|")[0], comments=True)
+    for block in blocks("")
+    for line in block.splitlines()
+    if "uv run wavenet" in line
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_command_in_the_readme_is_one_that_the_program_understands(command):
+    assert cli.parser().parse_args(command).command == command[0]
+
+
+def test_every_command_is_in_the_readme():
+    (choices,) = [action.choices for action in cli.parser()._actions if action.dest == "command"]
+    assert set(choices) == {command[0] for command in COMMANDS}
+
+
+def test_the_readmes_python_runs(tmp_path, monkeypatch):
+    from tests.wavenet.networks import small_network
+
+    (example,) = [block for block in blocks("python") if ">>>" not in block]
+    monkeypatch.chdir(tmp_path)
+    small_network().save_pretrained("runs/mine")
+    exec(compile(example, "README.md", "exec"), {})
+    assert Path("a.wav").stat().st_size == 44 + 2 * 2 * 16_000
+
+
+def test_the_readmes_sessions_print_what_it_says():
+    assert doctest.testfile(str(ROOT / "README.md"), module_relative=False).failed == 0
+
+
+def test_the_readmes_settings_file_is_legal(tmp_path):
+    from shared.config import with_file
+    from wavenet.run import Run
+
+    (example,) = blocks("toml")
+    (tmp_path / "run.toml").write_text(example)
+    assert with_file(Run(), tmp_path / "run.toml").model.residual_channels == 96
+
+
+def test_ci_runs_the_readmes_test_command():
+    assert "uv run pytest" in (ROOT / ".ci" / "run").read_text()
+    assert "uv run pytest" in TEXT

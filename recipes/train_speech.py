@@ -14,8 +14,7 @@ from pathlib import Path
 from shared import cli
 from shared.config import with_settings
 from wavenet import trainer
-from wavenet.commands import finished
-from wavenet.data import Recordings
+from wavenet.commands import finished, source_of
 from wavenet.model import PRESETS
 from wavenet.run import Plan, Run, TrainConfig
 
@@ -36,7 +35,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     def command() -> int:
-        run = Run(data=Recordings(path=arguments.data), model=MODEL, train=TRAIN)
+        run = Run(data=source_of(arguments.data, None), model=MODEL, train=TRAIN)
         minutes = arguments.minutes or (None if arguments.steps else 20.0)
         plan = Plan(arguments.steps, minutes, arguments.device, arguments.threads, arguments.quiet)
         run = with_settings(run, arguments.settings)

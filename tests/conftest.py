@@ -11,6 +11,13 @@ def _same_random_numbers_every_time():
     torch.manual_seed(0)
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request):
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    return torch.device(request.param)
+
+
 @pytest.fixture(scope="session")
 def speech():
     """The folder of real recordings that lies beside the project on its makers' machines."""

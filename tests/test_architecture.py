@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [
-    path for name in ("shared", "wavenet", "segmentation", "recipes") for path in sorted((ROOT / name).rglob("*.py"))
-]
+PACKAGES = ("shared", "wavenet", "segmentation", "recipes")
+SOURCES = [path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))]
 
 
 def run(*command):

@@ -82,7 +82,8 @@ def train(arguments: Namespace) -> int:
     """Start or resume a run."""
     plan = Plan(arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet)
     if arguments.resume:
-        if arguments.data or arguments.out or arguments.preset or arguments.settings or arguments.config:
+        others = ("data", "root", "out", "overwrite", "preset", "save_every", "seed", "config", "settings")
+        if any(getattr(arguments, name) for name in others):
             raise InputError(
                 "--resume takes everything from the run; only --steps, --minutes, --device, --threads go with it"
             )
@@ -93,9 +94,8 @@ def train(arguments: Namespace) -> int:
     if arguments.print_config:
         print(json.dumps(to_json(run), indent=2))
         return 0
-    folder = (
-        Path(arguments.out) if arguments.out else numbered(Path("runs") / Path(arguments.data).name.replace(":", "-"))
-    )
+    name = arguments.data.replace(":", "-") if arguments.data.startswith("torchaudio:") else Path(run.data.path).stem
+    folder = Path(arguments.out) if arguments.out else numbered(Path("runs") / name)
     return finished(trainer.start(run, folder, plan, overwrite=arguments.overwrite))
 
 
@@ -224,7 +224,9 @@ def info(arguments: Namespace) -> int:
 
 def source_of(text: str, root: str | None) -> Source:
     """``torchaudio:NAME`` or a path."""
-    return torchaudio_sets.parse(text, root) if text.startswith("torchaudio:") else Recordings(path=text)
+    if text.startswith("torchaudio:"):
+        return torchaudio_sets.parse(text, root)
+    return Recordings(path=str(Path(text).resolve()))  # so that a run can be resumed from anywhere
 
 
 def seed_of(arguments: Namespace) -> int:

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from wavenet.data.tracks import Tracks
 from wavenet.evaluate import bits_per_sample
 from wavenet.model import WaveNet
 from wavenet.run import CURVE, METRICS, PREVIEWS, Outcome, Plan, Run
+from wavenet.sampler import stream
+from wavenet.wav import WavWriter
 from wavenet.yardsticks import Yardsticks, yardsticks
 
 
@@ -60,25 +63,22 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
     device = machine.device_named(plan.device)
     threads = machine.use_threads(plan.threads or (state["threads"] if state else None))
     precision = machine.precision_named(state["precision"] if state else config.precision, device)
-    with ProgressLine("training", plan.quiet) as line, Interruption() as interruption:
+    with ProgressLine("training", plan.quiet) as line:
         tracks = _loaded(run, line)
-        if state is None:  # only now that the data are known to be good
-            _clear(folder)
-            checkpoint.save_config(folder, to_json(run))
-        sweep(folder)
-
         torch.manual_seed(config.seed)
         model = WaveNet(run.model).to(device)
         average = WeightAverage(model, config.ema)
         optimizer = torch.optim.AdamW(_decayed(model, config.weight_decay), lr=config.learning_rate, fused=True)
         if state is not None:
             checkpoint.load_training(folder, model, average, optimizer)
-        first = state["step"] if state else 0
+        step = first = state["step"] if state else 0
         excerpts = Excerpts(tracks.train, model.receptive_field, config.targets, config.batch, config.seed)
         measured = Yardsticks(**state["yardsticks"]) if state else _measured(run, tracks)
         line.say(_introduction(model, tracks, measured, device, threads, precision))
-        journal = Journal(folder / METRICS, resumed_step=first)
         budget = _budget(plan, state)
+        fingerprint = _fingerprint(tracks)
+        if state is not None and state["data"] != fingerprint:
+            line.say("the data are not what they were when this run was saved: going on with what is there now")
 
         def loss(batch: Batch) -> Tensor:
             return (model.nll(batch.wave) * batch.weight).sum() / batch.weight.sum()
@@ -104,18 +104,31 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
                 "threads": threads,
                 "precision": _name(precision),
                 "yardsticks": asdict(measured),
+                "data": fingerprint,
             }
             with average.swapped_in(model):
                 checkpoint.save_weights(folder, model)
             checkpoint.save_training(folder, model, average, optimizer, note)
 
         def preview(step: int) -> None:
-            with average.swapped_in(model):
-                clip = model.generate(config.preview_seconds, seed=config.seed)
             (folder / PREVIEWS).mkdir(exist_ok=True)
-            clip.save(folder / PREVIEWS / f"step-{step:06}.wav", overwrite=True)
+            samples = round(config.preview_seconds * model.sample_rate)
+            with (
+                average.swapped_in(model),
+                WavWriter(folder / PREVIEWS / f"step-{step:06}.wav", overwrite=True) as file,
+            ):
+                for block in stream(model, samples, seeds=[config.seed]):
+                    file.write(block[0].numpy())
+                    if interruption.requested:
+                        break
 
-        step, bits, smooth = first, math.nan, math.nan
+        if state is None:  # only now that the data are known to be good
+            _clear(folder)
+            checkpoint.save_config(folder, to_json(run))
+            save(step)
+        sweep(folder)
+        journal = Journal(folder / METRICS, resumed_step=first)
+        bits, smooth = math.nan, math.nan
         evaluations, previews = (
             Milestones(count, budget.fraction(first)) for count in (config.evaluations, config.previews)
         )
@@ -131,41 +144,43 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
             start=first,
         )
         budget.begin()
-        for progress in steps if budget.fraction(first) < 1 else ():
-            step = progress.step
-            if not progress.skipped:
-                average.update(model)
-            here = progress.loss / math.log(2)
-            smooth = here if math.isnan(smooth) else smooth + 0.02 * (here - smooth)
-            pace = (step - first) / budget.elapsed_here * config.accumulate * config.batch * config.targets
-            journal.write(
-                step=step,
-                seconds=budget.elapsed,
-                bits=here,
-                learning_rate=progress.learning_rate,
-                gradient_norm=progress.gradient_norm,
-                skipped=progress.skipped,
-            )
-            fraction = budget.fraction(step)
-            left = f"{pace:,.0f} samples/s · {clock(budget.seconds_left(step, first))} left"
-            line.update(fraction, f"step {step} · {smooth:.3f} bits · {left}")
-            done = fraction >= 1 or interruption.requested
-            if done or step % config.save_every == 0:
-                save(step)
-            if done:
-                break
-            if evaluations.passed(fraction):
-                bits = evaluate(step)
-                line.say(f"step {step:6} · {smooth:.3f} bits training · {bits:.3f} validation · {left}")
-            if previews.passed(fraction):
-                preview(step)
+        with Interruption() as interruption:
+            for progress in steps if budget.fraction(first) < 1 else ():
+                step = progress.step
+                if not progress.skipped:
+                    average.update(model)
+                here = progress.loss / math.log(2)
+                smooth = here if math.isnan(smooth) else smooth + 0.02 * (here - smooth)
+                pace = (step - first) / budget.elapsed_here * config.accumulate * config.batch * config.targets
+                journal.write(
+                    step=step,
+                    seconds=budget.elapsed,
+                    bits=here,
+                    learning_rate=progress.learning_rate,
+                    gradient_norm=progress.gradient_norm,
+                    skipped=progress.skipped,
+                )
+                fraction = budget.fraction(step)
+                left = f"{pace:,.0f} samples/s · {clock(budget.seconds_left(step, first))} left"
+                line.update(fraction, f"step {step} · {smooth:.3f} bits · {left}")
+                done = fraction >= 1 or interruption.requested
+                if done or step % config.save_every == 0:
+                    save(step)
+                if done:
+                    break
+                if evaluations.passed(fraction):
+                    bits = evaluate(step)
+                    line.say(f"step {step:6} · {smooth:.3f} bits training · {bits:.3f} validation · {left}")
+                if previews.passed(fraction):
+                    preview(step)
 
-        if not interruption.requested:
-            bits = evaluate(step)
-            if config.previews:
-                preview(step)
+            stopped = interruption.requested
+            if not stopped:
+                bits = evaluate(step)
+                if config.previews:
+                    preview(step)
         figures.curve(journal.records(), measured, folder / CURVE)
-        return Outcome(folder, step, budget.elapsed, bits, measured, interruption.requested)
+        return Outcome(folder, step, budget.elapsed, bits, measured, stopped)
 
 
 class Milestones:
@@ -194,6 +209,12 @@ def _loaded(run: Run, line: ProgressLine) -> Tracks:
 def _measured(run: Run, tracks: Tracks) -> Yardsticks:
     config = run.train
     return yardsticks(tracks.train, tracks.validation, targets=config.targets, most=config.excerpts)
+
+
+def _fingerprint(tracks: Tracks) -> str:
+    """Names and lengths of all tracks, in a few characters."""
+    names = [f"{Path(track.name).name} {track.samples}" for track in (*tracks.train, *tracks.validation)]
+    return sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _clear(folder: Path) -> None:

@@ -103,6 +103,8 @@ def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | BinaryIO]:
     into_folder = len(seeds) > 1 or arguments.out.endswith("/") or out.is_dir() or out.suffix == ""
     if into_folder and out.suffix.lower() == ".wav" and not out.is_dir():
         raise InputError(f"-o {out}: {len(seeds)} clips need a folder, such as -o out/")
+    if not into_folder and out.suffix.lower() not in (".wav", ".wave"):
+        raise InputError(f"-o {out}: sound is written as WAV; name it {out.with_suffix('.wav')}")
     folder = out if into_folder else out.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)

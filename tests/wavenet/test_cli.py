@@ -187,6 +187,7 @@ def test_settings_come_from_preset_file_and_flags_in_this_order(tmp_path, capsys
         (["generate", "RUN", "--prompt", "absent.wav"], "absent.wav"),
         (["generate", "RUN", "--prompt-seconds", "1"], "--prompt FILE"),
         (["generate", "RUN", "-n", "2", "-o", "a.wav"], "need a folder"),
+        (["generate", "RUN", "-o", "a.mp3"], "a.wav"),
         (["generate", "RUN", "--seed", "often"], "--seed often"),
         (["evaluate", "RUN", "EMPTY"], "no sound files"),
         (["info", "EMPTY"], "holds no model"),

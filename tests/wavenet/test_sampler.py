@@ -32,8 +32,8 @@ def test_engine_draws_the_reference_waveform(engine, kernel_size, prompt, batch)
 
 @pytest.mark.parametrize("engine", FAST)
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 2.0])
-def test_engine_agrees_at_every_temperature(engine, temperature):
-    model = long_network(2)
+def test_engine_agrees_at_every_temperature(engine, temperature, device):
+    model = long_network(2).to(device)
     choices = {"seeds": [5], "temperature": temperature}
     assert torch.equal(
         generate(model, 100, engine=engine, **choices), generate(model, 100, engine="reference", **choices)

@@ -72,7 +72,9 @@ def parser() -> Parser:
     generate.add_argument("--temperature", type=float, default=1.0, help="below 1 is safer, 0 takes the likeliest")
     generate.add_argument("--prompt", metavar="FILE", help="a recording to continue")
     generate.add_argument("--prompt-seconds", type=positive_float, metavar="S", help="how much of its start to use")
-    generate.add_argument("--engine", default="auto", choices=["auto", "cached", "reference"], help="how to sample")
+    generate.add_argument(
+        "--engine", default="auto", choices=["auto", "compiled", "cached", "reference"], help="how to sample"
+    )
     generate.add_argument("--force", action="store_true", help="write over existing files")
     _seed(generate, "of the first clip; the next ones take the next numbers")
 

@@ -131,7 +131,7 @@ def generate(arguments: Namespace) -> int:
     """Write clips as they grow."""
     from wavenet.writing import write_clips
 
-    machine.use_threads(arguments.threads or 1)  # one sample's products are too small to share
+    machine.use_threads(arguments.threads or (1 if arguments.number == 1 else None))  # one clip is one thread's work
     return write_clips(arguments, seed_of(arguments))
 
 

@@ -7,6 +7,7 @@ up to ``t``. ``reference`` says what is right and every other engine must draw t
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,17 +15,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shared.errors import InputError
 from wavenet.model import WaveNet
 from wavenet.sampler import cached, reference
 
 Engine = Callable[[WaveNet, Tensor, Tensor, float], Iterator[Tensor]]
 
-ENGINES: dict[str, Engine] = {"reference": reference.run, "cached": cached.run}
+
+def _compiled(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1.0) -> Iterator[Tensor]:
+    try:
+        from wavenet.sampler import compiled  # numba takes a second to load
+    except ImportError as error:
+        raise InputError(f"the compiled engine needs numba, which does not load here ({error}); take cached") from None
+    return compiled.run(model, uniforms, prompt, temperature)
 
 
-def engine_named(name: str) -> Engine:
-    """An engine by name; ``auto`` is the fastest that runs here."""
-    return ENGINES["cached" if name == "auto" else name]
+ENGINES: dict[str, Engine] = {"reference": reference.run, "cached": cached.run, "compiled": _compiled}
+
+
+def fastest(model: WaveNet) -> str:
+    """The name of the fastest engine that can run this model here: what ``auto`` means."""
+    loads = importlib.util.find_spec("numba") is not None
+    return "compiled" if loads and model.device.type == "cpu" else "cached"
 
 
 def uniforms(seeds: Sequence[int], samples: int, start: int = 0) -> Tensor:
@@ -62,7 +74,7 @@ def stream(
     past = torch.atleast_2d(past)
     if len(past) not in (1, len(seeds)):
         raise ValueError(f"{len(past)} prompts for {len(seeds)} clips; give one for all or one each")
-    run = engine_named(engine)
+    run = ENGINES[fastest(model) if engine == "auto" else engine]
     for block in run(model, uniforms(seeds, samples).to(model.device), past.to(model.device), temperature):
         yield block.cpu()
 

@@ -61,7 +61,7 @@ def run(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1
     """Draw ``uniforms [b, t]`` many samples behind ``prompt [b or 1, p]``, given out in blocks ``[b, n]``."""
     output = model.config.output
     steps = [Step(block) for block in model.blocks]
-    newest, rings = _primed(model, prompt, len(uniforms))
+    newest, rings = primed(model, prompt, len(uniforms))
     head = (model.skip, model.hidden, model.output)
     skip, hidden, last = ((layer.weight[..., 0].t().contiguous(), layer.bias) for layer in head)
     drawn: list[Tensor] = []
@@ -82,7 +82,7 @@ def run(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1
         yield torch.stack(drawn, dim=1)
 
 
-def _primed(model: WaveNet, prompt: Tensor, batch: int) -> tuple[Tensor, list[Ring]]:
+def primed(model: WaveNet, prompt: Tensor, batch: int) -> tuple[Tensor, list[Ring]]:
     """The newest sample ``[b]``, and each block's ring as if everything before that sample had been pushed.
 
     A prompt that all clips share is looked at once.

@@ -43,7 +43,13 @@ def write_clips(arguments: Namespace, seed: int) -> int:
         for file in files if prompt is not None else ():
             file.write(prompt)
         blocks = stream(
-            model, samples, seeds=seeds, temperature=arguments.temperature, prompt=prompt, engine=arguments.engine
+            model,
+            samples,
+            seeds=seeds,
+            temperature=arguments.temperature,
+            prompt=prompt,
+            engine=arguments.engine,
+            precision=arguments.precision,
         )
         written = write_blocks(blocks, files, samples, arguments.quiet)
     for target, number in zip(targets, seeds, strict=True):
@@ -133,6 +139,7 @@ def _note(arguments: Namespace, target: Path, seed: int, samples: int) -> None:
         "seed": seed,
         "seconds": samples / audio.RATE,
         "temperature": arguments.temperature,
+        "precision": arguments.precision,
         "prompt": arguments.prompt,
         "prompt_seconds": arguments.prompt_seconds,
     }

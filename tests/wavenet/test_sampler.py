@@ -7,6 +7,7 @@ import torch
 from tests.wavenet.networks import small_network
 from wavenet.model import WaveNet
 from wavenet.sampler import ENGINES, generate, stream, uniforms
+from wavenet.sampler.precision import rounded
 
 FAST = [name for name in ENGINES if name != "reference"]
 
@@ -86,3 +87,35 @@ def test_the_method_gives_a_clip_that_saves_and_plays(tmp_path):
     assert clip.save(tmp_path / "a.wav").exists()
     assert len(np.asarray(clip)) == len(clip) == 160
     assert clip._repr_html_().startswith("<audio controls")
+
+
+@pytest.mark.parametrize("engine", FAST)
+@pytest.mark.parametrize("kernel_size", [2, 3])
+def test_engine_draws_the_reference_waveform_in_bfloat16(engine, kernel_size):
+    model = long_network(kernel_size)
+    choices = {"seeds": range(5), "prompt": np.linspace(-1, 1, 50)}
+    expected = generate(model, 200, engine="reference", precision="bfloat16", **choices)
+    assert torch.equal(generate(model, 200, engine=engine, precision="bfloat16", **choices), expected)
+    assert not torch.equal(generate(model, 200, engine=engine, **choices), expected)
+
+
+def test_the_compiled_engine_reads_half_the_bytes_of_a_rounded_model():
+    from wavenet.sampler.compiled import Weights
+
+    model = long_network(2)
+    full, half = (Weights.of(rounded(model, precision)) for precision in ("float32", "bfloat16"))
+    assert half.dilated.nbytes * 2 == full.dilated.nbytes
+    assert half.skip.nbytes * 2 == full.skip.nbytes
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_and_company_change_nothing(threads):
+    before = torch.get_num_threads()
+    model = long_network(2)
+    try:
+        torch.set_num_threads(threads)
+        together = generate(model, 3000, seeds=range(7), engine="compiled")
+    finally:
+        torch.set_num_threads(before)
+    for seed in (0, 3, 6):
+        assert torch.equal(generate(model, 3000, seeds=[seed], engine="compiled")[0], together[seed])

@@ -18,6 +18,7 @@ from torch import Tensor
 from shared.errors import InputError
 from wavenet.model import WaveNet
 from wavenet.sampler import cached, reference
+from wavenet.sampler.precision import rounded
 
 Engine = Callable[[WaveNet, Tensor, Tensor, float], Iterator[Tensor]]
 
@@ -66,8 +67,13 @@ def stream(
     temperature: float = 1.0,
     prompt: Any = None,
     engine: str = "auto",
+    precision: str = "float32",
 ) -> Iterator[Tensor]:
-    """Generate one clip a seed and give it out as it grows: blocks ``[b, n]`` on the CPU, the prompt not included."""
+    """Generate one clip a seed and give it out as it grows: blocks ``[b, n]`` on the CPU, the prompt not included.
+
+    ``prompt`` is one for all, ``[p]``, or one each, ``[b, p]``; ``engine`` is a name in ``ENGINES`` or ``auto``;
+    ``precision`` is that of the weights, see ``wavenet.sampler.precision``.
+    """
     if temperature < 0:
         raise ValueError(f"temperature must not be negative, got {temperature}")
     past = torch.zeros(1, 0) if prompt is None else torch.as_tensor(np.asarray(prompt), dtype=torch.float32)
@@ -75,6 +81,7 @@ def stream(
     if len(past) not in (1, len(seeds)):
         raise ValueError(f"{len(past)} prompts for {len(seeds)} clips; give one for all or one each")
     run = ENGINES[fastest(model) if engine == "auto" else engine]
+    model = rounded(model, precision)
     for block in run(model, uniforms(seeds, samples).to(model.device), past.to(model.device), temperature):
         yield block.cpu()
 

@@ -3,6 +3,9 @@
 The one trick is ``_tile``: a matrix-vector product that keeps 64 output columns of up to 4 streams in vector
 registers while it walks down the weight rows, so that each weight is read once. It is written as LLVM vectors of 16
 floats, which LLVM lowers to whatever the processor has (AVX-512, AVX2, NEON). All widths are multiples of 16.
+
+Weights are float32, or bfloat16 in pairs: two rows share each 32-bit word, the even row in its lower half. Widening
+one is a shift, the other a mask, so half the bytes are read and the sums stay float32.
 """
 
 import numba
@@ -14,22 +17,23 @@ from numba.extending import intrinsic
 
 LANES = 16
 I32, I64 = ir.IntType(32), ir.IntType(64)
-VECTOR = ir.VectorType(ir.FloatType(), LANES)
+VECTOR, WORDS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(I32, LANES)
 FUSED = ("contract",)  # let a product and a sum become one instruction
 
 
 def _tile(streams: int, vectors: int):
     """``y[s, :n] = bias[:n] + Σ_k x[s, k] · w[k, :n]`` for ``streams`` rows and ``n = 16·vectors``, as an intrinsic.
 
-    Arrays are flat float32 and come with offsets: ``(y, y0, ldy, x, x0, ldx, w, w0, ldw, bias, b0, rows)``, where
-    ``ld`` is the distance from row to row. ``rows`` is even: two rows at a time keep enough sums in flight.
+    Arrays are flat and come with offsets: ``(y, y0, ldy, x, x0, ldx, w, row0, ldw, column, bias, b0, rows)``, where
+    ``ld`` is the distance from row to row. ``rows`` is even: they are taken two at a time.
     """
 
     def generate(context, builder, signature, arguments):
-        y0, ldy, x0, ldx, w0, ldw, b0, rows = (arguments[at] for at in (1, 2, 4, 5, 7, 8, 10, 11))
+        y0, ldy, x0, ldx, row0, ldw, column, b0, rows = (arguments[at] for at in (1, 2, 4, 5, 7, 8, 9, 11, 12))
         y, x, w, bias = (
-            context.make_array(signature.args[at])(context, builder, arguments[at]).data for at in (0, 3, 6, 9)
+            context.make_array(signature.args[at])(context, builder, arguments[at]).data for at in (0, 3, 6, 10)
         )
+        paired = signature.args[6].dtype == types.uint32
 
         def place(offset, row, distance, column):
             first = builder.add(offset, builder.mul(row, distance))
@@ -54,10 +58,23 @@ def _tile(streams: int, vectors: int):
             zeros = ir.Constant(VECTOR, [0.0] * LANES)
             builder.store(zeros if chain else builder.load(start, align=4), total)
 
+        def weights_of(row, half):
+            if not paired:
+                row = builder.add(row, number(half))
+                return [builder.load(vector_at(w, place(column, row, ldw, v)), align=4) for v in range(vectors)]
+            pair = builder.lshr(row, number(1))
+            spots = [builder.gep(w, [place(column, pair, ldw, v)]) for v in range(vectors)]
+            words = [builder.load(builder.bitcast(spot, WORDS.as_pointer()), align=4) for spot in spots]
+            if half:
+                high = ir.Constant(WORDS, [0xFFFF0000] * LANES)
+                return [builder.bitcast(builder.and_(word, high), VECTOR) for word in words]
+            sixteen = ir.Constant(WORDS, [16] * LANES)
+            return [builder.bitcast(builder.shl(word, sixteen), VECTOR) for word in words]
+
         with cgutils.for_range_slice(builder, number(0), rows, number(2), intp=I64) as (even, _):
             for half in range(2):
                 k = builder.add(even, number(half))
-                weights = [builder.load(vector_at(w, place(w0, k, ldw, v)), align=4) for v in range(vectors)]
+                weights = weights_of(builder.add(row0, even), half)
                 for s in range(streams):
                     input = builder.load(builder.gep(x, [builder.add(place(x0, number(s), ldx, 0), k)]))
                     for v in range(vectors):
@@ -73,8 +90,8 @@ def _tile(streams: int, vectors: int):
         return context.get_dummy_value()
 
     @intrinsic
-    def tile(_, y, y0, ldy, x, x0, ldx, w, w0, ldw, bias, b0, rows):
-        return types.void(y, y0, ldy, x, x0, ldx, w, w0, ldw, bias, b0, rows), generate
+    def tile(_, y, y0, ldy, x, x0, ldx, w, row0, ldw, column, bias, b0, rows):
+        return types.void(y, y0, ldy, x, x0, ldx, w, row0, ldw, column, bias, b0, rows), generate
 
     return tile
 
@@ -86,8 +103,8 @@ compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"co
 
 
 @compiled
-def affine(y, y0, ldy, x, x0, ldx, w, w0, columns, bias, b0, rows, streams):
-    """``y [streams, columns] = x [streams, rows] · w [rows, columns] + bias``, on flat arrays from offsets."""
+def affine(y, y0, ldy, x, x0, ldx, w, row0, columns, bias, b0, rows, streams):
+    """``y [streams, columns] = x [streams, rows] · w[row0:row0 + rows, columns] + bias``, on flat arrays."""
     s = 0
     while s < streams:
         ys, xs = y0 + s * ldy, x0 + s * ldx
@@ -96,15 +113,15 @@ def affine(y, y0, ldy, x, x0, ldx, w, w0, columns, bias, b0, rows, streams):
         while n < columns:
             if columns - n >= 64:
                 if four:
-                    _four_wide(y, ys + n, ldy, x, xs, ldx, w, w0 + n, columns, bias, b0 + n, rows)
+                    _four_wide(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
                 else:
-                    _one_wide(y, ys + n, ldy, x, xs, ldx, w, w0 + n, columns, bias, b0 + n, rows)
+                    _one_wide(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
                 n += 64
             else:
                 if four:
-                    _four_narrow(y, ys + n, ldy, x, xs, ldx, w, w0 + n, columns, bias, b0 + n, rows)
+                    _four_narrow(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
                 else:
-                    _one_narrow(y, ys + n, ldy, x, xs, ldx, w, w0 + n, columns, bias, b0 + n, rows)
+                    _one_narrow(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
                 n += 16
         s += 4 if four else 1
 
@@ -175,14 +192,14 @@ def draw(
             if history > 0:
                 places[layer] = (place + 1) % history
             affine(
-                z, 0, 2 * h, seen, 0, taps * r, dilated, layer * taps * r * 2 * h, 2 * h,
+                z, 0, 2 * h, seen, 0, taps * r, dilated, layer * taps * r, 2 * h,
                 dilated_bias, layer * 2 * h, taps * r, streams,
             )  # fmt: skip
             for i in range(streams):
                 gate(z, i * 2 * h, h, gated, (i * layers + layer) * h)
             if layer < layers - 1:
                 affine(
-                    seen, 0, r, gated, layer * h, layers * h, residual, layer * h * r, r,
+                    seen, 0, r, gated, layer * h, layers * h, residual, layer * h, r,
                     residual_bias, layer * r, h, streams,
                 )  # fmt: skip
                 for j in range(streams * r):

@@ -19,6 +19,7 @@ examples:
   wavenet generate runs/mine --seconds 5 -n 4 -o out/
   wavenet generate runs/mine --seconds 5 -o - | aplay
   wavenet evaluate runs/mine recordings/ --json
+  wavenet bench runs/mine                               samples a second on this machine
 """
 
 
@@ -91,6 +92,11 @@ def parser() -> Parser:
         help="auto: what the run held back if DATA is what it was trained on, else all",
     )  # fmt: skip
     evaluate.add_argument("--json", action="store_true", help="the result as JSON")
+
+    bench = _command(commands, "bench", "how fast each engine draws from a model here, and whether they agree")
+    bench.add_argument("model", metavar="RUN", help="a run folder or a saved model")
+    bench.add_argument("--streams", type=positive, nargs="+", default=[1, 8, 32], metavar="N", help="clips at once")
+    bench.add_argument("--json", action="store_true", help="the rows as JSON")
 
     info = _command(commands, "info", "what a run or saved model is, and how far it got")
     info.add_argument("model", metavar="RUN", help="a run folder or a saved model")

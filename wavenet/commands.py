@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from shared.cli import INTERRUPTED
+from shared.cli import FAILED, INTERRUPTED
 from shared.config import from_json, to_json, with_file, with_settings
 from shared.errors import InputError
 from shared.training import checkpoint, machine
@@ -177,6 +177,30 @@ def evaluate(arguments: Namespace) -> int:
             f"order-0 entropy {measured.order_0:.3f}, linear predictor {measured.linear_32:.3f}"
         )
     return 0
+
+
+def bench(arguments: Namespace) -> int:
+    """Samples a second of each engine."""
+    from wavenet.bench import bench as measure
+
+    model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
+    cores = machine.use_threads(arguments.threads)
+    threads = [arguments.threads] if arguments.threads else sorted({1, cores})
+    rows = []
+    form = "{:10} {:9} {:>7} {:>7} {:>11} {:>9} {:>6} {:>9}"
+    if not arguments.json:
+        print(form.format("engine", "precision", "streams", "threads", "samples/s", "real time", "right", "start-up"))
+    with ProgressLine("measuring", arguments.quiet) as line:
+        for row in measure(model, arguments.streams, threads, line.say):
+            rows.append(asdict(row))
+            if not arguments.json:
+                speed, factor, start = row.samples_per_second, row.real_time_factor, row.startup_seconds
+                right = "yes" if row.agrees_with_reference else "NO"
+                shown = (f"{speed:,.0f}", f"{factor:.3f}", right, f"{start:.2f} s")
+                print(form.format(row.engine, row.precision, row.streams, row.threads, *shown), flush=True)
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+    return 0 if all(row["agrees_with_reference"] for row in rows) else FAILED
 
 
 def info(arguments: Namespace) -> int:

@@ -27,11 +27,12 @@ from shared.schedules import exponential
 from shared.training.progress import ProgressLine
 from wavenet.audio import RATE
 from wavenet.model import PRESETS, WaveNet, WaveNetConfig
-from wavenet.sampler import ENGINES, Engine, uniforms
+from wavenet.sampler import ENGINES, run, uniforms
+from wavenet.sampler.precision import rounded
 
 ROUNDS = 5
 QUICK = WaveNetConfig(dilations=exponential(4, 2), residual_channels=16, gate_channels=32, skip_channels=16)
-YARDSTICK = "public style"
+YARDSTICK, IN_HALF = "public style", "compiled, bfloat16"
 SLOW = {"reference": 16}  # no longer clips from these: minutes would not make their figure better
 LONGEST = 60 * RATE
 COMPARED = 32  # samples, in each of COMPARED_STREAMS
@@ -67,15 +68,14 @@ class Row:
 def contenders(model: WaveNet, public: PublicStyleWaveNet) -> dict[str, Draw]:
     """Every engine there is, and the yardstick."""
 
-    def drawing(run: Engine) -> Draw:
-        def draw(numbers: Tensor, prompt: Tensor) -> Tensor:
-            with torch.inference_mode():
-                return torch.cat(list(run(model, numbers, prompt, 1.0)), dim=1)
+    half = rounded(model, "bfloat16")
 
-        return draw
+    def drawing(network: WaveNet, engine: str) -> Draw:
+        return lambda numbers, prompt: run(network, numbers, prompt, engine=engine)
 
     return {
-        **{name: drawing(run) for name, run in ENGINES.items()},
+        **{name: drawing(model, name) for name in ENGINES},
+        IN_HALF: drawing(half, "compiled"),
         YARDSTICK: lambda numbers, prompt: incremental(public, numbers, prompt),
     }
 
@@ -130,7 +130,9 @@ def measure(
     with using_threads(threads):
         progress(f"{preset}: what the reference draws")
         compared = prompts[:COMPARED_STREAMS]
-        expected = draws["reference"](uniforms(range(len(compared)), COMPARED), compared)
+        numbers = uniforms(range(len(compared)), COMPARED)
+        expected = draws["reference"](numbers, compared)
+        in_half = run(rounded(model, "bfloat16"), numbers, compared, engine="reference")  # right for rounded weights
         agreement = {YARDSTICK: agreeing(draws[YARDSTICK], expected, compared)}  # the prompt step by step: once will do
         for count in streams:
             calls, lengths = {}, {}
@@ -140,7 +142,7 @@ def measure(
                 try:
                     lengths[name] = clip_length(call, seconds, SLOW.get(name, LONGEST))
                     if name not in (YARDSTICK, "reference"):
-                        agreement[name] = agreeing(draw, expected, prompts[:count])
+                        agreement[name] = agreeing(draw, in_half if name == IN_HALF else expected, prompts[:count])
                 except InputError as reason:
                     remarks.append(f"{name} is left out ({preset}, {count} stream(s)): {reason}")
                     continue
@@ -224,7 +226,8 @@ def _run(given: Namespace) -> int:
         f"the first sample, about {seconds:g} s or as long as the first took (the reference: at most "
         f"{SLOW['reference']} samples); medians of {rounds} rounds in which all take turns.",
         "As the reference: samples equal to the reference's, up to the first that differs, drawn from the same "
-        f"uniform numbers behind one receptive field of noise, in at most {COMPARED_STREAMS} streams; random weights.",
+        f"uniform numbers behind one receptive field of noise, in at most {COMPARED_STREAMS} streams; random weights. "
+        "bfloat16 is held against the reference with the same rounded weights.",
         "Public style has the same weights; it starts from zeros, so its first sample needs no pass over silence.",
         *remarks,
     ]

@@ -246,6 +246,19 @@ def test_help_is_instant_and_does_not_load_torch():
     assert min(times) < 0.3 * 5  # the promise is 0.3 s; a busy machine gets some room
 
 
+def test_bench_measures_every_engine_and_says_whether_it_is_right(run, capsys, monkeypatch):
+    monkeypatch.setattr("wavenet.bench.LONG_ENOUGH", 0.05)
+    assert main(["bench", str(run), "--streams", "1", "9", "--threads", "1", "--json", "-q"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["engine"], row["precision"]) for row in rows} == {
+        ("reference", "float32"), ("cached", "float32"), ("compiled", "float32"), ("compiled", "bfloat16"),
+    }  # fmt: skip
+    assert {row["streams"] for row in rows} == {1, 9}
+    assert all(row["agrees_with_reference"] and row["samples_per_second"] > 0 for row in rows)
+    assert main(["bench", str(run), "--streams", "1", "--threads", "1", "-q"]) == 0
+    assert "compiled" in capsys.readouterr().out
+
+
 def test_demo_writes_a_sound_a_curve_and_a_picture(tmp_path, capsys):
     out = tmp_path / "demo"
     assert main(["demo", "-o", str(out), "--steps", "2", "--seconds", "0.2", "--threads", "1", "-q"]) == 0

@@ -1,9 +1,12 @@
 """Every engine draws the waveform that the reference draws from the same random numbers."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
+from shared.errors import InputError
 from tests.wavenet.networks import small_network
 from wavenet.model import WaveNet
 from wavenet.sampler import ENGINES, generate, stream, uniforms
@@ -119,3 +122,35 @@ def test_threads_and_company_change_nothing(threads):
         torch.set_num_threads(before)
     for seed in (0, 3, 6):
         assert torch.equal(generate(model, 3000, seeds=[seed], engine="compiled")[0], together[seed])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("done", [1, 30, 90])
+def test_continuing_a_clip_equals_not_having_stopped(engine, done):
+    model = long_network(2)
+    whole = generate(model, 100, seeds=[1, 2], engine=engine)
+    rest = generate(model, 100 - done, seeds=[1, 2], prompt=whole[:, :done], start=done, engine=engine)
+    assert torch.equal(rest, whole)
+
+
+def test_a_model_that_cannot_be_compiled_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "wavenet.sampler.compiled", raising=False)
+    monkeypatch.delitem(sys.modules, "wavenet.sampler.kernels", raising=False)
+    monkeypatch.delattr("wavenet.sampler.compiled", raising=False)
+    with pytest.raises(InputError, match=r"needs numba.*take cached"):
+        generate(long_network(2), 5, seeds=[0], engine="compiled")
+    assert generate(long_network(2), 5, seeds=[0], engine="auto").shape == (1, 5)
+
+
+@pytest.mark.slow
+def test_a_million_samples_take_no_more_memory_than_a_thousand():
+    import resource
+
+    model = long_network(2)
+    blocks = stream(model, 1_000_000, seeds=[0], engine="compiled")
+    next(blocks)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    drawn = sum(block.shape[1] for block in blocks)
+    assert drawn > 990_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB

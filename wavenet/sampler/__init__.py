@@ -1,8 +1,9 @@
-"""Drawing waveforms. Randomness is an input: an engine is a function of the model, uniform numbers and a prompt.
+"""Drawing waveforms. Randomness is an input: what is drawn is a function of the model, uniform numbers and a prompt.
 
-Engine: ``run(model, uniforms [b, t], prompt [b or 1, p], temperature) -> iterator of waves [b, n]`` whose ``n`` add
-up to ``t``. ``reference`` says what is right and every other engine must draw the same waveform from the same numbers.
-``p`` may be 0; before the prompt there is silence.
+An engine is a function ``begin(model, prompt [b or 1, p], streams, temperature)`` that returns ``draw``, which takes
+uniform numbers ``[b, n]`` and gives the next samples ``[b, n]``, and may be called again and again. ``reference`` says
+what is right, and every other engine must draw the same waveform from the same numbers. ``p`` may be 0; before the
+prompt there is silence.
 """
 
 from __future__ import annotations
@@ -20,24 +21,37 @@ from wavenet.model import WaveNet
 from wavenet.sampler import cached, reference
 from wavenet.sampler.precision import rounded
 
-Engine = Callable[[WaveNet, Tensor, Tensor, float], Iterator[Tensor]]
+Draw = Callable[[Tensor], Tensor]
+Engine = Callable[[WaveNet, Tensor, int, float], Draw]
+
+BLOCK = 320  # samples given out at a time: 20 ms
 
 
-def _compiled(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1.0) -> Iterator[Tensor]:
+def _compiled(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Draw:
     try:
         from wavenet.sampler import compiled  # numba takes a second to load
     except ImportError as error:
         raise InputError(f"the compiled engine needs numba, which does not load here ({error}); take cached") from None
-    return compiled.run(model, uniforms, prompt, temperature)
+    return compiled.begin(model, prompt, streams, temperature)
 
 
-ENGINES: dict[str, Engine] = {"reference": reference.run, "cached": cached.run, "compiled": _compiled}
+ENGINES: dict[str, Engine] = {"reference": reference.begin, "cached": cached.begin, "compiled": _compiled}
 
 
 def fastest(model: WaveNet) -> str:
     """The name of the fastest engine that can run this model here: what ``auto`` means."""
     loads = importlib.util.find_spec("numba") is not None
     return "compiled" if loads and model.device.type == "cpu" else "cached"
+
+
+@torch.inference_mode()
+def run(
+    model: WaveNet, uniforms: Tensor, prompt: Tensor | None = None, temperature: float = 1.0, engine: str = "auto"
+) -> Tensor:
+    """The waveform ``[b, t]`` that these uniform numbers ``[b, t]`` draw behind ``prompt [b or 1, p]``."""
+    past = torch.zeros(1, 0) if prompt is None else prompt
+    begin = ENGINES[fastest(model) if engine == "auto" else engine]
+    return begin(model, past.to(model.device), len(uniforms), temperature)(uniforms.to(model.device)).cpu()
 
 
 def uniforms(seeds: Sequence[int], samples: int, start: int = 0) -> Tensor:
@@ -68,28 +82,34 @@ def stream(
     prompt: Any = None,
     engine: str = "auto",
     precision: str = "float32",
+    start: int = 0,
 ) -> Iterator[Tensor]:
     """Generate one clip a seed and give it out as it grows: blocks ``[b, n]`` on the CPU, the prompt not included.
 
     ``prompt`` is one for all, ``[p]``, or one each, ``[b, p]``; ``engine`` is a name in ``ENGINES`` or ``auto``;
-    ``precision`` is that of the weights, see ``wavenet.sampler.precision``.
+    ``precision`` is that of the weights, see ``wavenet.sampler.precision``. What was drawn so far is all the state
+    there is: to go on with a clip, give it (or its last receptive field) as the prompt and its length as ``start``,
+    the place in the random numbers.
     """
     if temperature < 0:
         raise ValueError(f"temperature must not be negative, got {temperature}")
-    past = torch.zeros(1, 0) if prompt is None else torch.as_tensor(np.asarray(prompt), dtype=torch.float32)
-    past = torch.atleast_2d(past)
+    past = _as_rows(prompt) if prompt is not None else torch.zeros(1, 0)
     if len(past) not in (1, len(seeds)):
         raise ValueError(f"{len(past)} prompts for {len(seeds)} clips; give one for all or one each")
-    run = ENGINES[fastest(model) if engine == "auto" else engine]
-    model = rounded(model, precision)
-    for block in run(model, uniforms(seeds, samples).to(model.device), past.to(model.device), temperature):
-        yield block.cpu()
+    begin = ENGINES[fastest(model) if engine == "auto" else engine]
+    draw = begin(rounded(model, precision), past.to(model.device), len(seeds), temperature)
+    for at in range(0, samples, BLOCK):
+        numbers = uniforms(seeds, min(BLOCK, samples - at), start + at)
+        yield draw(numbers.to(model.device)).cpu()
 
 
 def generate(model: WaveNet, samples: int, *, seeds: Sequence[int], prompt: Any = None, **choices: Any) -> Tensor:
     """Generate one clip a seed, whole: prompt and new sound, ``[b, p + samples]``; choices as for ``stream``."""
     blocks = list(stream(model, samples, seeds=seeds, prompt=prompt, **choices))
     if prompt is not None:
-        past = torch.as_tensor(np.asarray(prompt), dtype=torch.float32)
-        blocks.insert(0, torch.atleast_2d(past).expand(len(seeds), -1))
+        blocks.insert(0, _as_rows(prompt).expand(len(seeds), -1))
     return torch.cat(blocks, dim=1)
+
+
+def _as_rows(prompt: Any) -> Tensor:
+    return torch.atleast_2d(torch.as_tensor(np.asarray(prompt), dtype=torch.float32))

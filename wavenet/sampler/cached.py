@@ -5,7 +5,7 @@ The rings are primed by one parallel pass over the last receptive field of silen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,6 @@ from torch import Tensor
 
 from wavenet.layers import GatedBlock
 from wavenet.model import WaveNet
-
-BLOCK = 800  # samples given out at a time: 50 ms
 
 
 class Ring:
@@ -57,29 +55,30 @@ class Step:
         return x, gated
 
 
-def run(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1.0) -> Iterator[Tensor]:
-    """Draw ``uniforms [b, t]`` many samples behind ``prompt [b or 1, p]``, given out in blocks ``[b, n]``."""
+def begin(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Callable[[Tensor], Tensor]:
+    """``streams`` clips behind ``prompt [streams or 1, p]``; each call draws on: ``uniforms [b, n] -> wave [b, n]``."""
     output = model.config.output
     steps = [Step(block) for block in model.blocks]
-    newest, rings = primed(model, prompt, len(uniforms))
+    newest, rings = primed(model, prompt, streams)
     head = (model.skip, model.hidden, model.output)
     skip, hidden, last = ((layer.weight[..., 0].t().contiguous(), layer.bias) for layer in head)
-    drawn: list[Tensor] = []
-    for uniform in uniforms.unbind(1):
-        x = model.input(output.encode(newest))
-        gated = []
-        for step, ring in zip(steps, rings, strict=True):
-            x, z = step(x, ring.push(x))
-            gated.append(z)
-        y = F.relu(torch.addmm(skip[1], torch.cat(gated, dim=1), skip[0]))
-        y = F.relu(torch.addmm(hidden[1], y, hidden[0]))
-        newest = output.sample(torch.addmm(last[1], y, last[0]), uniform, temperature)
-        drawn.append(newest)
-        if len(drawn) == BLOCK:
-            yield torch.stack(drawn, dim=1)
-            drawn = []
-    if drawn:
-        yield torch.stack(drawn, dim=1)
+
+    def draw(uniforms: Tensor) -> Tensor:
+        nonlocal newest
+        drawn = []
+        for uniform in uniforms.unbind(1):
+            x = model.input(output.encode(newest))
+            gated = []
+            for step, ring in zip(steps, rings, strict=True):
+                x, z = step(x, ring.push(x))
+                gated.append(z)
+            y = F.relu(torch.addmm(skip[1], torch.cat(gated, dim=1), skip[0]))
+            y = F.relu(torch.addmm(hidden[1], y, hidden[0]))
+            newest = output.sample(torch.addmm(last[1], y, last[0]), uniform, temperature)
+            drawn.append(newest)
+        return torch.stack(drawn, dim=1)
+
+    return draw
 
 
 def primed(model: WaveNet, prompt: Tensor, batch: int) -> tuple[Tensor, list[Ring]]:

@@ -6,7 +6,7 @@ thread draws its streams together, so that a weight read once serves up to four 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,8 +19,6 @@ from wavenet.distributions.categorical import mu_law_decode, mu_law_encode
 from wavenet.model import WaveNet
 from wavenet.sampler.cached import Ring, primed
 from wavenet.sampler.kernels import LANES, draw
-
-BLOCK = 1600  # samples given out at a time: 100 ms
 
 
 @dataclass(frozen=True)
@@ -132,23 +130,26 @@ class Streams:
         return codes
 
 
-def run(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1.0) -> Iterator[Tensor]:
-    """Draw ``uniforms [b, t]`` many samples behind ``prompt [b or 1, p]``, given out in blocks ``[b, n]``."""
+def begin(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Callable[[Tensor], Tensor]:
+    """``streams`` clips behind ``prompt [streams or 1, p]``; each call draws on: ``uniforms [b, n] -> wave [b, n]``."""
     if model.device.type != "cpu":
         raise InputError(f"the compiled engine runs on the CPU and the model is on {model.device.type}; take cached")
     classes = model.config.output.classes
     weights = Weights.of(model)
-    newest, rings = primed(model, prompt, len(uniforms))
+    newest, rings = primed(model, prompt, streams)
     codes = mu_law_encode(newest, classes).numpy()
-    numbers = uniforms.double().numpy()
-    threads = min(len(codes), torch.get_num_threads())
-    shares = np.array_split(np.arange(len(codes)), threads)
+    threads = min(streams, torch.get_num_threads())
+    shares = np.array_split(np.arange(streams), threads)
     groups = [Streams(weights, rings, codes, share) for share in shares]
-    with ThreadPoolExecutor(threads) as pool:
-        for at in range(0, numbers.shape[1], BLOCK):
-            block = [numbers[share, at : at + BLOCK] for share in shares]
-            drawn = list(pool.map(Streams.draw, groups, block, [temperature] * threads))
-            yield mu_law_decode(torch.from_numpy(np.concatenate(drawn)), classes)
+    pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def draw(uniforms: Tensor) -> Tensor:
+        numbers = uniforms.double().numpy()
+        parts = [numbers[share] for share in shares]
+        each = (pool.map if pool else map)(Streams.draw, groups, parts, [temperature] * threads)
+        return mu_law_decode(torch.from_numpy(np.concatenate(list(each))), classes)
+
+    return draw
 
 
 def paired(matrix: Tensor, columns: int) -> Tensor:

@@ -3,7 +3,7 @@
 Slow and obvious. The receptive field is recomputed for every sample.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -11,13 +11,18 @@ from torch import Tensor
 from wavenet.model import WaveNet
 
 
-def run(model: WaveNet, uniforms: Tensor, prompt: Tensor, temperature: float = 1.0) -> Iterator[Tensor]:
-    """Draw ``[b, 1]`` for each column of ``uniforms [b, t]`` behind ``prompt [b or 1, p]``."""
+def begin(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Callable[[Tensor], Tensor]:
+    """``streams`` clips behind ``prompt [streams or 1, p]``; each call draws on: ``uniforms [b, n] -> wave [b, n]``."""
     output, field = model.config.output, model.receptive_field
-    wave = prompt.expand(len(uniforms), -1)
-    for uniform in uniforms.unbind(1):
-        unknown = wave.new_zeros(len(uniform), 1)  # its value does not matter: no output sees the present
-        parameters = model(torch.cat([wave[:, -field:], unknown], dim=1))[:, -1]
-        sample = output.sample(parameters, uniform, temperature)[:, None]
-        wave = torch.cat([wave, sample], dim=1)
-        yield sample
+    wave = prompt.expand(streams, -1)
+
+    def draw(uniforms: Tensor) -> Tensor:
+        nonlocal wave
+        for uniform in uniforms.unbind(1):
+            unknown = wave.new_zeros(streams, 1)  # its value does not matter: no output sees the present
+            parameters = model(torch.cat([wave[:, -field:], unknown], dim=1))[:, -1]
+            sample = output.sample(parameters, uniform, temperature)[:, None]
+            wave = torch.cat([wave, sample], dim=1)
+        return wave[:, -uniforms.shape[1] :]
+
+    return draw

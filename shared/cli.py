@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one line and end with exit code 2."""
         if message.startswith("unrecognized arguments:"):
-            given = message.split()[2].split("=")[0]
+            given = (message.split(maxsplit=2)[2:] or ["''"])[0].split(" ")[0].split("=")[0]
             near = difflib.get_close_matches(given, self._option_string_actions, n=1)
             message = f"no option {given}" if given.startswith("-") else f"{given!r} is one argument too many"
             message += f", did you mean {near[0]}?" if near else ""
@@ -56,16 +56,16 @@ def common_flags(parser: argparse.ArgumentParser) -> None:
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    if not 1 <= number < 2**31:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 2**31")
     return number
 
 
 def positive_float(text: str) -> float:
     """A number above 0."""
     number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and below 1e9")
     return number
 
 
@@ -86,9 +86,18 @@ def run(program: str, command: Callable[[], int | None], debug: bool) -> int:
     except KeyboardInterrupt:
         print(f"{program}: stopped", file=sys.stderr)
         return INTERRUPTED
+    except MemoryError:
+        print(f"{program}: error: not enough memory; ask for less at once, or a smaller model", file=sys.stderr)
+        return FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python complains as it ends
         return CLOSED_PIPE
+    except OSError as error:
+        if debug:
+            raise
+        named = f"{error.filename}: " if error.filename else ""
+        print(f"{program}: error: {named}{error.strerror or error}; choose another path", file=sys.stderr)
+        return FAILED
     except Exception as error:
         if debug:
             raise

@@ -21,9 +21,12 @@ T = TypeVar("T")
 def to_json(config: Any) -> dict[str, Any]:
     """A dataclass as plain JSON values, with ``type`` on members of unions.
 
-    >>> from wavenet.distributions import Categorical
-    >>> to_json(Categorical())
-    {'type': 'Categorical', 'classes': 256}
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Pen:
+    ...     tagged = True
+    ...     width: int = 1
+    >>> to_json(Pen())
+    {'type': 'Pen', 'width': 1}
     """
     values: dict[str, Any] = {"type": type(config).__name__} if getattr(config, "tagged", False) else {}
     for field in dataclasses.fields(config):
@@ -57,9 +60,12 @@ def from_json(kind: type[T], values: Any, where: str = "") -> T:
 def with_settings(config: T, settings: typing.Iterable[str]) -> T:
     """The config with ``a.b=c`` assignments applied; values are read as JSON, or else as text.
 
-    >>> from wavenet.model import WaveNetConfig
-    >>> with_settings(WaveNetConfig(), ["kernel_size=3", "dilations=[1,2,4]"]).dilations
-    (1, 2, 4)
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Pen:
+    ...     width: int = 1
+    ...     dashes: tuple[int, ...] = ()
+    >>> with_settings(Pen(), ["width=3", "dashes=[1,2]"])
+    Pen(width=3, dashes=(1, 2))
     """
     values = to_json(config)
     for setting in settings:

@@ -42,6 +42,14 @@ def sweep(folder: Path) -> None:
         left.unlink(missing_ok=True)
 
 
+def numbered(path: Path) -> Path:
+    """The path itself, or the first of ``path-2``, ``path-3`` … that does not exist."""
+    candidate, at = path, 2
+    while candidate.exists():
+        candidate, at = path.with_name(f"{path.stem}-{at}{path.suffix}"), at + 1
+    return candidate
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":  # Windows cannot open a folder, and renames durably without
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from wavenet.audio import RATE
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """``samples``: float32 ``[t]`` in [-1, 1]; ``rate``: Hz.
+    """``samples``: float32 ``[t]`` in [-1, 1] at ``rate`` Hz, which is always 16,000.
 
     >>> clip = Clip(np.zeros(8000, np.float32))
     >>> clip.seconds
@@ -23,7 +23,7 @@ class Clip:
     """
 
     samples: np.ndarray
-    rate: int = RATE
+    rate: ClassVar[int] = RATE
 
     @property
     def seconds(self) -> float:

@@ -8,15 +8,17 @@ import sys
 from argparse import Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from shared.cli import FAILED, INTERRUPTED
 from shared.config import from_json, to_json, with_file, with_settings
 from shared.errors import InputError
+from shared.files import numbered
 from shared.training import checkpoint, machine
 from shared.training.journal import Journal
 from shared.training.progress import ProgressLine, clock
-from wavenet import audio, trainer
+from wavenet import trainer
 from wavenet.data import Recordings, Source, torchaudio_sets
 from wavenet.data.folder import scan
 from wavenet.data.tracks import seconds_of
@@ -37,25 +39,14 @@ def demo(arguments: Namespace) -> int:
 
 def prepare(arguments: Namespace) -> int:
     """Say what a folder holds; with ``--out``, write a 16 kHz copy."""
-    from wavenet.wav import WavWriter
+    from wavenet.preparing import write_copies
 
-    line = ProgressLine("reading", arguments.quiet)
-    with line:
+    with ProgressLine("reading", arguments.quiet) as line:
         found = scan(arguments.data, progress=lambda done, total: line.update(done / total))
         for text in (*found.refused, *found.warnings):
             line.say(text)
         if arguments.out:
-            out = Path(arguments.out)
-            targets = [out / each.path.relative_to(found.root).with_suffix(".wav") for each in found.recordings]
-            twins = {target for target in targets if targets.count(target) > 1}
-            for at, (recording, target) in enumerate(zip(found.recordings, targets, strict=True)):
-                if target in twins:  # a.flac beside a.mp3
-                    target = target.with_name(f"{target.stem}-{recording.path.suffix[1:].lower()}.wav")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with WavWriter(target, overwrite=arguments.force) as file:
-                    for start in range(0, recording.samples, 60 * audio.RATE):
-                        file.write(audio.read(recording, start, 60 * audio.RATE))
-                line.update((at + 1) / len(targets), target.name)
+            write_copies(found, Path(arguments.out), overwrite=arguments.force, line=line)
     rates = {f"{rate} Hz": count for rate, count in sorted(found.rates.items())}
     summary = {
         "data": str(arguments.data),
@@ -74,7 +65,7 @@ def prepare(arguments: Namespace) -> int:
         )
         if arguments.out:
             print(f"16 kHz copy in {arguments.out}")
-        print(f"next: wavenet train {arguments.out or arguments.data} --minutes 20")
+        print(f"next: wavenet train {quote(str(arguments.out or arguments.data))} --minutes 20")
     return 0
 
 
@@ -94,7 +85,8 @@ def train(arguments: Namespace) -> int:
     if arguments.print_config:
         print(json.dumps(to_json(run), indent=2))
         return 0
-    name = arguments.data.replace(":", "-") if arguments.data.startswith("torchaudio:") else Path(run.data.path).stem
+    given = arguments.data
+    name = given.replace(":", "-") if given.startswith("torchaudio:") else Path(given).resolve().stem
     folder = Path(arguments.out) if arguments.out else numbered(Path("runs") / name)
     return finished(trainer.start(run, folder, plan, overwrite=arguments.overwrite))
 
@@ -116,13 +108,14 @@ def finished(outcome: Outcome) -> int:
     """Print what a run came to and what to do next."""
     folder = outcome.folder
     if outcome.interrupted:
-        print(f"stopped at step {outcome.step}, saved; go on with: wavenet train --resume {folder}", file=sys.stderr)
+        how = f"wavenet train --resume {quote(str(folder))}"
+        print(f"stopped at step {outcome.step}, saved; go on with: {how}", file=sys.stderr)
         return INTERRUPTED
     measured = outcome.yardsticks
     print(
         f"{folder}: step {outcome.step}, {clock(outcome.seconds)}, {outcome.bits:.3f} bits per sample on held-back "
         f"sound (order-0 entropy {measured.order_0:.3f}, linear predictor {measured.linear_32:.3f})\n"
-        f"next: wavenet generate {folder} --seconds 3"
+        f"next: wavenet generate {quote(str(folder))} --seconds 3"
     )
     return 0
 
@@ -139,26 +132,25 @@ def evaluate(arguments: Namespace) -> int:
     """Bits per sample on recordings."""
     machine.keep_memory()
     machine.use_threads(arguments.threads)
-    model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
-    values = checkpoint.load_config(Path(arguments.model))
+    folder = Path(arguments.model)
+    model = WaveNet.from_pretrained(folder, machine.device_named(arguments.device))
+    values = checkpoint.load_config(folder)
     run = from_json(Run, values) if "data" in values else None
-    source = source_of(arguments.data, arguments.root)
-    line = ProgressLine("evaluating", arguments.quiet)
-    with line:
-        tracks = source.load(run.train.validation if run else 0.1, None)
+    with ProgressLine("evaluating", arguments.quiet) as line:
+        tracks = source_of(arguments.data, arguments.root).load(run.train.validation if run else 0.1, None)
         for remark in tracks.remarks:
             line.say(remark)
-        known = run is not None and to_json(run.data) == to_json(source)
+        resumable = (folder / checkpoint.RESUME).exists()
+        known = resumable and checkpoint.training_state(folder)["data"] == tracks.fingerprint
         part = ("validation" if known else "all") if arguments.part == "auto" else arguments.part
-        chosen = {
-            "train": tracks.train,
-            "validation": tracks.validation,
-            "all": [*tracks.train, *tracks.validation],
-        }[part]
+        if part == "all" and run is not None:
+            line.say("measuring all of it, which may hold sound that the model was trained on")
+        everything = tracks.whole
+        chosen = {"train": tracks.train, "validation": tracks.validation, "all": everything}[part]
         if not chosen:
             raise InputError(f"{arguments.data}: nothing held back in it; --part all measures everything")
         result = bits_per_sample(model, chosen, progress=lambda done, total: line.update(done / total))
-        measured = yardsticks(tracks.train or chosen, chosen, classes=256)
+        measured = yardsticks(tracks.train or everything, chosen, classes=model.config.output.classes)
     summary = {
         "model": str(arguments.model),
         "data": str(arguments.data),
@@ -214,10 +206,10 @@ def info(arguments: Namespace) -> int:
         "receptive_field": {"samples": model.receptive_field, "seconds": model.receptive_field / model.sample_rate},
     }
     values = checkpoint.load_config(folder)
-    if "data" in values:
+    if "data" in values and (folder / checkpoint.RESUME).exists():
         state = checkpoint.training_state(folder)
         records = Journal(folder / METRICS).records() if (folder / METRICS).exists() else []
-        bits = [r["validation_bits"] for r in records if "validation_bits" in r]
+        bits = [r["validation_bits"] for r in records if r.get("validation_bits") is not None]
         summary["run"] = {
             "data": values["data"],
             "train": values["train"],
@@ -261,11 +253,3 @@ def seed_of(arguments: Namespace) -> int:
     if not text.isdecimal() or int(text) >= 2**63:
         raise InputError(f"--seed {text}: a whole number from 0 up, or random")
     return int(text)
-
-
-def numbered(path: Path) -> Path:
-    """The path itself, or the first of ``path-2``, ``path-3`` … that does not exist."""
-    candidate, at = path, 2
-    while candidate.exists():
-        candidate, at = path.with_name(f"{path.stem}-{at}{path.suffix}"), at + 1
-    return candidate

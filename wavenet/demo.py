@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from shared.errors import InputError
+from shared.files import numbered
 from shared.training import machine
 from shared.training.progress import clock
 from wavenet import audio, figures, trainer
+from wavenet.commands import finished
 from wavenet.data import Plucks
 from wavenet.data.plucks import melody
 from wavenet.model import PRESETS, WaveNet
@@ -30,8 +33,8 @@ TRAIN = TrainConfig(learning_rate=1e-2, evaluations=8, previews=0)
 
 def run(arguments: Namespace, seed: int) -> int:
     """Train, generate, draw, and say what was made and what to try next."""
-    from wavenet.commands import finished, numbered
-
+    if arguments.seconds * audio.RATE < 1:
+        raise InputError(f"--seconds {arguments.seconds}: less than one sample")
     folder = Path(arguments.out) if arguments.out else numbered(Path("demo"))
     minutes = None if arguments.steps else arguments.minutes
     plan = Plan(arguments.steps, minutes, arguments.device, arguments.threads, arguments.quiet)

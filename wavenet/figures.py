@@ -24,8 +24,8 @@ def curve(records: Sequence[dict[str, Any]], measured: Yardsticks, path: Path) -
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 3.6), layout="constrained")
         axes = figure.add_subplot()
-        training = [(r["step"], r["bits"]) for r in records if "bits" in r and not r["skipped"]]
-        held = [(r["step"], r["validation_bits"]) for r in records if "validation_bits" in r]
+        training = [(r["step"], r["bits"]) for r in records if r.get("bits") is not None and not r["skipped"]]
+        held = [(r["step"], r["validation_bits"]) for r in records if r.get("validation_bits") is not None]
         if training:
             steps, bits = np.array(training).T
             axes.plot(steps, bits, color=GREY, alpha=0.25, lw=0.6)

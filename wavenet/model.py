@@ -167,7 +167,7 @@ class WaveNet(nn.Module):
             raise ValueError("give seconds or samples")
         length = samples if samples is not None else round(seconds * self.sample_rate)
         wave = generate(self, length, seeds=[seed], temperature=temperature, prompt=prompt, engine=engine)
-        return Clip(wave[0].numpy(), self.sample_rate)
+        return Clip(wave[0].numpy())
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write ``config.json`` and ``model.safetensors``, from which ``from_pretrained`` rebuilds the model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,8 +55,11 @@ class TrainConfig:
         for name in ("batch", "targets", "accumulate", "save_every", "excerpts", "evaluations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.learning_rate > 0 or not self.clip > 0 or not self.preview_seconds > 0:
-            raise ValueError("learning_rate, clip and preview_seconds must be above 0")
+        for name in ("learning_rate", "clip", "preview_seconds"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.weight_decay < math.inf or self.warmup < 0 or self.previews < 0:
+            raise ValueError("weight_decay, warmup and previews must not be below 0")
         if not 0 <= self.ema < 1 or not 0 < self.validation < 1:
             raise ValueError("ema and validation lie between 0 and 1")
 

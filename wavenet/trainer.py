@@ -10,7 +10,6 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +41,22 @@ def start(run: Run, folder: Path, plan: Plan, *, overwrite: bool = False) -> Out
     """Train a new model into ``folder``, which must be empty or absent unless ``overwrite``."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; -o takes the folder of the run")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise InputError(f"{folder}: is not empty; go on with --resume {folder}, or start again with --overwrite")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not overwrite:
+            raise InputError(f"{folder}: is not empty; go on with --resume {folder}, or start again with --overwrite")
+        if (folder / checkpoint.CONFIG).exists() and "train" not in checkpoint.load_config(folder):
+            raise InputError(f"{folder}: holds a model that is not a training run's; --overwrite is for runs")
     if plan.steps is None and plan.minutes is None:
         raise InputError("how long to train? give --steps or --minutes")
     return _train(run, folder, plan, state=None)
 
 
 def resume(folder: Path, plan: Plan) -> Outcome:
-    """Go on with the run of ``folder``, bit for bit as if it had not stopped (same CPU, same thread count)."""
+    """Go on with the run of ``folder``.
+
+    With the steps that it was started with, on the same data, CPU and number of threads, it ends bit for bit as if it
+    had not stopped. A budget in minutes follows the clock, which no two runs share.
+    """
     values = checkpoint.load_config(folder)
     if "data" not in values:
         raise InputError(f"{folder}: a saved model, not a training run; it can generate, but not be resumed")
@@ -73,19 +79,23 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
             checkpoint.load_training(folder, model, average, optimizer)
         step = first = state["step"] if state else 0
         excerpts = Excerpts(tracks.train, model.receptive_field, config.targets, config.batch, config.seed)
-        measured = Yardsticks(**state["yardsticks"]) if state else _measured(run, tracks)
-        line.say(_introduction(model, tracks, measured, device, threads, precision))
-        budget = _budget(plan, state)
-        fingerprint = _fingerprint(tracks)
-        if state is not None and state["data"] != fingerprint:
+        same = state is not None and state["data"] == tracks.fingerprint
+        if state is not None and not same:
             line.say("the data are not what they were when this run was saved: going on with what is there now")
+        measured = Yardsticks(**state["yardsticks"]) if same else _measured(run, tracks)
+        line.say(_introduction(model, tracks, measured, device, threads, precision, config.seed))
+        budget = _budget(plan, state)
 
         def loss(batch: Batch) -> Tensor:
             return (model.nll(batch.wave) * batch.weight).sum() / batch.weight.sum()
 
         def batches() -> Iterator[Batch]:
             for at in itertools.count(first * config.accumulate):
-                yield excerpts.batch(at).to(device)
+                try:
+                    yield excerpts.batch(at).to(device)
+                except InputError as error:  # a file has vanished or gone bad since it was checked
+                    save(step)
+                    raise InputError(f"{error}; step {step} is saved, so then --resume {folder}") from None
 
         def learning_rate(step: int) -> float:
             return warmup_cosine(config.learning_rate, step, config.warmup, budget.fraction(step))
@@ -104,8 +114,12 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
                 "threads": threads,
                 "precision": _name(precision),
                 "yardsticks": asdict(measured),
-                "data": fingerprint,
+                "data": tracks.fingerprint,
             }
+            if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
+                raise InputError(
+                    f"{folder}: the weights are no longer finite at step {step}; the last checkpoint stands"
+                )
             with average.swapped_in(model):
                 checkpoint.save_weights(folder, model)
             checkpoint.save_training(folder, model, average, optimizer, note)
@@ -143,6 +157,8 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
             precision=precision,
             start=first,
         )
+        if budget.fraction(first) >= 1:
+            line.say(f"all that was asked for is done, at step {first}; --steps or --minutes ask for more")
         budget.begin()
         with Interruption() as interruption:
             for progress in steps if budget.fraction(first) < 1 else ():
@@ -208,13 +224,8 @@ def _loaded(run: Run, line: ProgressLine) -> Tracks:
 
 def _measured(run: Run, tracks: Tracks) -> Yardsticks:
     config = run.train
-    return yardsticks(tracks.train, tracks.validation, targets=config.targets, most=config.excerpts)
-
-
-def _fingerprint(tracks: Tracks) -> str:
-    """Names and lengths of all tracks, in a few characters."""
-    names = [f"{Path(track.name).name} {track.samples}" for track in (*tracks.train, *tracks.validation)]
-    return sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    classes = run.model.output.classes
+    return yardsticks(tracks.train, tracks.validation, classes=classes, targets=config.targets, most=config.excerpts)
 
 
 def _clear(folder: Path) -> None:
@@ -241,7 +252,13 @@ def _budget(plan: Plan, state: dict[str, Any] | None) -> Budget:
 
 
 def _introduction(
-    model: WaveNet, tracks: Tracks, measured: Yardsticks, device: torch.device, threads: int, precision: torch.dtype
+    model: WaveNet,
+    tracks: Tracks,
+    measured: Yardsticks,
+    device: torch.device,
+    threads: int,
+    precision: torch.dtype,
+    seed: int,
 ) -> str:
     train, held = tracks.minutes
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -249,7 +266,7 @@ def _introduction(
     return (
         f"data: {train:.1f} minutes to train on, {held:.1f} held back\n"
         f"model: {parameters:,} parameters, receptive field {model.receptive_field} samples ({seconds:.3f} s), "
-        f"on {device.type}, {threads} threads, {_name(precision)}\n"
+        f"on {device.type}, {threads} threads, {_name(precision)}, seed {seed}\n"
         f"to beat, in bits per sample on the held-back sound: {measured.order_0:.3f} (order-0 entropy), "
         f"{measured.linear_32:.3f} (linear predictor of order 32)"
     )

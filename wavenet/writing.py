@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from argparse import Namespace
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from shared.cli import INTERRUPTED
 from shared.errors import InputError
-from shared.files import write_file
+from shared.files import numbered, write_file
 from shared.training import machine
 from shared.training.interruption import Interruption
 from shared.training.progress import ProgressLine, clock
@@ -25,11 +26,18 @@ from wavenet.model import WaveNet
 from wavenet.sampler import stream
 from wavenet.wav import WavWriter
 
+MOST_CLIPS = 512  # files open at once
+LONGEST = 100_000  # seconds, with room for a prompt: a WAV counts its bytes in 32 bits
+
 
 def write_clips(arguments: Namespace, seed: int) -> int:
     """Generate ``--number`` clips from ``--seed`` on; the prompt, if any, stands before each."""
-    if arguments.temperature < 0:
-        raise InputError(f"--temperature {arguments.temperature}: must not be negative; 1 is the model as it is")
+    if not 0 <= arguments.temperature < math.inf:
+        raise InputError(f"--temperature {arguments.temperature}: a number from 0 up; 1 is the model as it is")
+    if arguments.number > MOST_CLIPS:
+        raise InputError(f"-n {arguments.number}: at most {MOST_CLIPS} clips at once; call again with another --seed")
+    if arguments.seconds > LONGEST:
+        raise InputError(f"--seconds {arguments.seconds:g}: a WAV holds at most {LONGEST:,} s; ask for less")
     samples = round(arguments.seconds * audio.RATE)
     if samples < 1:
         raise InputError(f"--seconds {arguments.seconds}: less than one sample")
@@ -101,8 +109,6 @@ def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | BinaryIO]:
         if sys.stdout.isatty():
             raise InputError("-o -: stdout is a terminal, sound would garble it; pipe it: -o - | aplay")
         return [sys.stdout.buffer]
-    from wavenet.commands import numbered
-
     if arguments.out is None:
         return [numbered(Path(f"{name}-seed{number}.wav")) for number in seeds]
     out = Path(arguments.out)
@@ -118,8 +124,9 @@ def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | BinaryIO]:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
     targets = [out / f"{name}-seed{number}.wav" for number in seeds] if into_folder else [out]
     for target in targets:  # before any work is done
-        if target.exists() and not arguments.force:
-            raise InputError(f"{target}: exists already; choose another name or pass --force")
+        for path in (target, note_of(target)):
+            if path.exists() and not arguments.force:
+                raise InputError(f"{path}: exists already; choose another name or pass --force")
     return targets
 
 
@@ -132,6 +139,11 @@ def _prompt(arguments: Namespace) -> np.ndarray | None:
     return audio.read(arguments.prompt, 0, samples)
 
 
+def note_of(target: Path) -> Path:
+    """Where the note about a sound lies: a.wav has a.wav.json."""
+    return target.with_name(f"{target.name}.json")
+
+
 def _note(arguments: Namespace, target: Path, seed: int, samples: int) -> None:
     """How the sound came to be, beside it: enough to make it again."""
     note = {
@@ -140,7 +152,8 @@ def _note(arguments: Namespace, target: Path, seed: int, samples: int) -> None:
         "seconds": samples / audio.RATE,
         "temperature": arguments.temperature,
         "precision": arguments.precision,
+        "engine": arguments.engine,
         "prompt": arguments.prompt,
         "prompt_seconds": arguments.prompt_seconds,
     }
-    write_file(target.with_suffix(".json"), json.dumps(note, indent=2) + "\n")
+    write_file(note_of(target), json.dumps(note, indent=2) + "\n")

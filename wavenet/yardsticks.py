@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,30 +38,31 @@ def yardsticks(
     train: Sequence[Track], held: Sequence[Track], *, classes: int = 256, targets: int = 8192, most: int | None = None
 ) -> Yardsticks:
     """Fit on ``train``, measure on ``held``, on the same excerpts as ``bits_per_sample`` with these numbers."""
-    codes = _excerpts(held, classes, targets, most)
-    counts = np.bincount(np.concatenate([c[ORDER:] for c in codes]).astype(np.int64), minlength=classes)
+    linear_nll = _linear_code(list(_excerpts(train, classes, targets, max(1, MOST_FITTED // targets))), classes)
+    counts, nats = np.zeros(classes, np.int64), 0.0
+    for codes in _excerpts(held, classes, targets, most):  # one at a time: there may be hours of it
+        counts += np.bincount(codes[ORDER:], minlength=classes)
+        nats += linear_nll(codes)
     shares = counts[counts > 0] / counts.sum()
-    fitted = _excerpts(train, classes, targets, max(1, MOST_FITTED // targets))
-    return Yardsticks(float(-(shares * np.log2(shares)).sum()), _linear_bits(fitted, codes, classes))
+    return Yardsticks(float(-(shares * np.log2(shares)).sum()), nats / math.log(2) / int(counts.sum()))
 
 
-def _excerpts(tracks: Sequence[Track], classes: int, targets: int, most: int | None) -> list[np.ndarray]:
+def _excerpts(tracks: Sequence[Track], classes: int, targets: int, most: int | None) -> Iterator[np.ndarray]:
     """Codes of each excerpt behind the ORDER codes before it; silence before a track begins."""
-    excerpts = []
     for track, start in evenly(tracks, targets, most):
         begin = max(0, start - ORDER)
         sound = track.read(begin, min(track.samples, start + targets) - begin)
         sound = np.pad(sound, (ORDER - (start - begin), 0))
-        excerpts.append(mu_law_encode(torch.from_numpy(sound), classes).numpy())
-    return excerpts
+        yield mu_law_encode(torch.from_numpy(sound), classes).numpy()
 
 
-def _linear_bits(fitted: Sequence[np.ndarray], held: Sequence[np.ndarray], classes: int) -> float:
+def _linear_code(fitted: Sequence[np.ndarray], classes: int) -> Callable[[np.ndarray], float]:
+    """Fit the predictor; the answer takes an excerpt's codes to the nats of those after the first ORDER."""
     levels = mu_law_decode(torch.arange(classes), classes).double().numpy()
     mean = sum(levels[codes].sum() for codes in fitted) / sum(map(len, fitted))
     correlation = sum(_autocorrelation(levels[codes] - mean) for codes in fitted)
     lags = np.abs(np.arange(ORDER)[:, None] - np.arange(ORDER))
-    ridge = 1e-9 * correlation[0] * np.eye(ORDER)
+    ridge = (1e-9 * correlation[0] + 1e-12) * np.eye(ORDER)  # silence has a solution, too
     weights = np.linalg.solve(correlation[lags] + ridge, correlation[1:])  # the Yule-Walker equations
 
     def pairs(excerpts: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
@@ -73,7 +74,7 @@ def _linear_bits(fitted: Sequence[np.ndarray], held: Sequence[np.ndarray], class
     predicted, actual = pairs(fitted)
     thinned = slice(None, None, max(1, len(actual) // MOST_THINNED))
     mixture = _fit_mixture(predicted[thinned], actual[thinned], torch.from_numpy(levels), edges)
-    return float(_mixture_nll(*pairs(held), *mixture, edges).mean()) / math.log(2)
+    return lambda codes: float(_mixture_nll(*pairs([codes]), *mixture, edges).sum())
 
 
 def _autocorrelation(wave: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def load_config(folder: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{folder}: holds no model, there is no {CONFIG}; `wavenet train` makes one") from None
+        raise InputError(f"{folder}: holds no model, there is no {CONFIG}; training makes one") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}); it must be the {CONFIG} of a training run") from None
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:

@@ -75,7 +75,7 @@ def optimise(
         if unusable == PATIENCE:
             raise InputError(
                 f"training diverged: {PATIENCE} steps in a row had no finite loss or gradient, the last at step "
-                f"{step}; resume from the last checkpoint with a lower learning rate (--set train.learning_rate=…)"
+                f"{step}; start again with a lower learning rate"
             )
 
 

@@ -18,7 +18,7 @@ def device_named(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # "meta" has no values to give
-    except (RuntimeError, AssertionError, NotImplementedError):
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         raise InputError(f"--device {name}: not on this machine; --device auto takes what there is") from None
     return device
 

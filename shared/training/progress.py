@@ -1,9 +1,12 @@
 """Progress on stderr: a bar on a terminal, a plain line now and then elsewhere, nothing when asked to be quiet."""
 
 import sys
+import time
 from typing import Self
 
 from tqdm import tqdm
+
+LINE_EVERY = 30.0  # seconds without a bar or another line
 
 
 class ProgressLine:
@@ -15,7 +18,7 @@ class ProgressLine:
     """
 
     def __init__(self, title: str, quiet: bool = False):
-        self.quiet = quiet
+        self.title, self.quiet, self._said = title, quiet, time.monotonic()
         self.bar = tqdm(
             total=1000,
             desc=title,
@@ -31,9 +34,12 @@ class ProgressLine:
             self.bar.set_postfix_str(note, refresh=False)
             self.bar.n = min(1000, int(1000 * fraction))
             self.bar.update(0)
+        elif time.monotonic() - self._said > LINE_EVERY:
+            self.say(f"{self.title} {fraction:.0%} {note}".rstrip())
 
     def say(self, text: str) -> None:
         """A line that stays."""
+        self._said = time.monotonic()
         if not self.quiet:
             tqdm.write(text, file=sys.stderr)
 

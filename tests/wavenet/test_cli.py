@@ -75,7 +75,7 @@ def test_train_resume_generate_evaluate_info(run, recordings, tmp_path, capsys):
     assert printed == [str(out / "mine-seed7.wav"), str(out / "mine-seed8.wav")]
     with wave.open(printed[0]) as file:
         assert (file.getframerate(), file.getnframes(), file.getsampwidth()) == (16_000, 800, 2)
-    assert json.loads((out / "mine-seed8.json").read_text())["seed"] == 8
+    assert json.loads((out / "mine-seed8.wav.json").read_text())["seed"] == 8
 
     assert main(["evaluate", str(run), str(recordings), "--json", "-q"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -285,3 +285,68 @@ def test_a_stopped_generation_leaves_a_whole_file(run, tmp_path):
     assert b"can be played" in err
     with wave.open(str(out)) as file:
         assert 44 + 2 * file.getnframes() == out.stat().st_size
+
+
+def test_prepare_never_writes_into_the_folder_that_it_reads(recordings, capsys):
+    before = {path.name: path.read_bytes() for path in recordings.iterdir()}
+    for place in (recordings, recordings / "copy"):
+        argv = ["prepare", str(recordings), "-o", str(place), "--force", "-q"]
+        assert "choose a place outside" in one_line_error(capsys, argv)
+    assert {path.name: path.read_bytes() for path in recordings.iterdir()} == before
+
+
+def test_a_note_is_never_written_over_somebody_elses_file(run, capsys):
+    before = (run / "config.json").read_bytes()
+    argv = ["generate", str(run), "--seconds", "0.01", "-q", "-o"]
+    assert main([*argv, str(run / "config.wav")]) == 0
+    assert (run / "config.json").read_bytes() == before
+    capsys.readouterr()
+    (run / "a.wav.json").write_text("mine")
+    assert "a.wav.json" in one_line_error(capsys, [*argv, str(run / "a.wav")])
+
+
+def test_a_published_model_has_info_without_a_run(run, tmp_path, capsys):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    assert main(["info", str(tmp_path), "--json"]) == 0
+    assert "run" not in json.loads(capsys.readouterr().out)
+
+
+def test_sound_that_may_have_been_trained_on_is_said_to_be(run, recordings, tmp_path, capsys):
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for path in recordings.iterdir():
+        (moved / path.name).write_bytes(path.read_bytes())
+    assert main(["evaluate", str(run), str(moved), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["part"] == "validation"  # the same files, elsewhere
+    (moved / "melody 0.wav").unlink()
+    assert main(["evaluate", str(run), str(moved), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["part"] == "all"
+    assert "may hold sound that the model was trained on" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["info", "a", ""], "too many"),
+        (["train", "DATA", "--steps", "1", "--set", "train.weight_decay=NaN"], "weight_decay"),
+        (["train", "DATA", "--steps", "1", "--set", "train.learning_rate=Infinity"], "learning_rate"),
+        (["train", "DATA", "--steps", "1", "-q", "-o", "/dev/null/x"], "/dev/null"),
+        (["generate", "RUN", "--temperature", "nan"], "--temperature nan"),
+        (["generate", "RUN", "--seconds", "1e300"], "--seconds"),
+        (["generate", "RUN", "-n", "100000"], "at most"),
+        (["demo", "--seconds", "0.00001"], "less than one sample"),
+        (["demo", "--threads", "100000000000000000000"], "--threads"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_odd_argument_is_answered_in_one_line(argv, says, run, recordings, capsys):
+    places = {"DATA": recordings, "RUN": run}
+    assert says in one_line_error(capsys, [str(places.get(word, word)) for word in argv])
+
+
+def test_silence_alone_can_be_trained_on(tmp_path):
+    with wav.WavWriter(tmp_path / "silence.wav") as file:
+        file.write(np.zeros(8000))
+    assert main(["train", str(tmp_path), "-o", str(tmp_path / "run"), "--steps", "1", "-q", *TINY]) == 0

@@ -60,3 +60,9 @@ def test_the_linear_predictors_probabilities_sum_to_one():
             torch.full((256,), predicted, dtype=torch.float64), torch.arange(256), weights, scales, _edges(256)
         )
         assert float(torch.exp(-nats).sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_yardsticks_count_the_models_own_classes():
+    codes = np.random.default_rng(0).integers(0, 64, 5000)
+    tracks = [ArrayTrack("codes", mu_law_decode(torch.as_tensor(codes), 64).numpy())]
+    assert yardsticks(tracks, tracks, classes=64).order_0 == pytest.approx(6, abs=0.02)

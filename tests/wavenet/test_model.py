@@ -102,6 +102,6 @@ def test_a_saved_model_is_rebuilt_from_its_folder(tmp_path, network):
 
 
 def test_a_folder_without_a_model_is_one_clear_line(tmp_path):
-    with pytest.raises(InputError, match=r"holds no model.*wavenet train") as caught:
+    with pytest.raises(InputError, match=r"holds no model.*training") as caught:
         WaveNet.from_pretrained(tmp_path)
     assert "\n" not in str(caught.value)

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -15,9 +16,11 @@ import torch
 from shared.errors import InputError
 from wavenet import trainer
 from wavenet.data import Plucks, Recordings
+from wavenet.data.plucks import melody
 from wavenet.distributions import Categorical
 from wavenet.model import WaveNet, WaveNetConfig
 from wavenet.run import Plan, Run, TrainConfig
+from wavenet.wav import WavWriter
 
 RUN = Run(
     data=Plucks(minutes=0.5),
@@ -114,6 +117,29 @@ def test_a_folder_with_something_in_it_is_not_written_to(tmp_path):
         trainer.start(RUN, tmp_path, replace(QUIET, steps=1))
     trainer.start(RUN, tmp_path, replace(QUIET, steps=1), overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_file_that_vanishes_during_training_costs_nothing(tmp_path):
+    for at in range(3):
+        with WavWriter(tmp_path / f"{at}.wav") as file:
+            file.write(melody(1.0, np.random.default_rng(at)))
+    run = replace(RUN, data=Recordings(path=str(tmp_path)))
+    write = trainer.Journal.write
+
+    def remove_at_step_5(self, *, step, **values):
+        write(self, step=step, **values)
+        if step == 5:
+            for path in tmp_path.glob("*.wav"):
+                path.rename(path.with_suffix(".gone"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.Journal, "write", remove_at_step_5)
+        with pytest.raises(InputError, match=r"step 5 is saved.*--resume"):
+            trainer.start(run, tmp_path / "run", replace(QUIET, steps=20))
+    for path in tmp_path.glob("*.gone"):
+        path.rename(path.with_suffix(".wav"))
+    assert trainer.checkpoint.training_state(tmp_path / "run")["step"] == 5
+    assert trainer.resume(tmp_path / "run", QUIET).step == 20
 
 
 def test_bad_data_leave_an_old_run_alone(tmp_path):

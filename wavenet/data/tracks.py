@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from shared.errors import InputError
 from wavenet.audio import RATE, Recording, read
 
 
@@ -94,6 +97,20 @@ class Tracks:
     remarks: Sequence[str] = ()
 
     @property
+    def whole(self) -> Sequence[Track]:
+        """Everything, with a track that was cut in two for validation put together again."""
+        together = {part.whole if isinstance(part, Part) and part.begin == 0 else part for part in self.train}
+        together |= {part for part in self.validation if not (isinstance(part, Part) and part.whole in together)}
+        return sorted(together, key=lambda track: track.name)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names and lengths of all tracks, and their sides, in a few characters; the same wherever they lie."""
+        sides = (("train", self.train), ("validation", self.validation))
+        names = [f"{side} {Path(track.name).name} {track.samples}" for side, tracks in sides for track in tracks]
+        return sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+    @property
     def minutes(self) -> tuple[float, float]:
         """Minutes to train on and held back."""
         return seconds_of(self.train) / 60, seconds_of(self.validation) / 60
@@ -106,5 +123,7 @@ def seconds_of(tracks: Sequence[Track]) -> float:
 
 def by_time(track: Track, validation: float) -> tuple[Track, Track]:
     """One track cut in two: the beginning to train on, the end held back."""
-    cut = round(track.samples * (1 - validation))
+    if track.samples < 2:
+        raise InputError(f"{track.name}: too short to hold a part back for validation; give a longer recording")
+    cut = min(max(1, round(track.samples * (1 - validation))), track.samples - 1)
     return Part(track, 0, cut), Part(track, cut, track.samples - cut)

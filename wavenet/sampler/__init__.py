@@ -8,7 +8,7 @@ prompt there is silence.
 
 from __future__ import annotations
 
-import importlib.util
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -40,8 +40,13 @@ ENGINES: dict[str, Engine] = {"reference": reference.begin, "cached": cached.beg
 
 def fastest(model: WaveNet) -> str:
     """The name of the fastest engine that can run this model here: what ``auto`` means."""
-    loads = importlib.util.find_spec("numba") is not None
-    return "compiled" if loads and model.device.type == "cpu" else "cached"
+    if model.device.type != "cpu":
+        return "cached"
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        return "cached"
+    return "compiled"
 
 
 @torch.inference_mode()
@@ -91,8 +96,8 @@ def stream(
     there is: to go on with a clip, give it (or its last receptive field) as the prompt and its length as ``start``,
     the place in the random numbers.
     """
-    if temperature < 0:
-        raise ValueError(f"temperature must not be negative, got {temperature}")
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature is a number from 0 up, got {temperature}")
     past = _as_rows(prompt) if prompt is not None else torch.zeros(1, 0)
     if len(past) not in (1, len(seeds)):
         raise ValueError(f"{len(past)} prompts for {len(seeds)} clips; give one for all or one each")

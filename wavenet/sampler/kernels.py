@@ -1,8 +1,9 @@
 """The inner loops of the compiled sampler: one sample of a few streams, in machine code made by numba.
 
 The one trick is ``_tile``: a matrix-vector product that keeps 64 output columns of up to 4 streams in vector
-registers while it walks down the weight rows, so that each weight is read once. It is written as LLVM vectors of 16
-floats, which LLVM lowers to whatever the processor has (AVX-512, AVX2, NEON). All widths are multiples of 16.
+registers (128 of one) while it walks down the weight rows, so that each weight is read once. It is written as LLVM
+vectors of 16 floats, which LLVM lowers to whatever the processor has (AVX-512, AVX2, NEON). All widths are multiples
+of 16.
 
 Weights are float32, or bfloat16 in pairs: two rows share each 32-bit word, the even row in its lower half. Widening
 one is a shift, the other a mask, so half the bytes are read and the sums stay float32.
@@ -50,13 +51,10 @@ def _tile(streams: int, vectors: int):
             zeros = ir.Constant(ir.VectorType(I32, LANES), [0] * LANES)
             return builder.shuffle_vector(lane, lane, zeros)
 
-        chains = 2 if streams == 1 else 1  # independent sums, so that one need not wait for the other
-        cells = [(s, v) for s in range(streams) for v in range(vectors)]
-        sums = {(chain, *cell): cgutils.alloca_once(builder, VECTOR) for chain in range(chains) for cell in cells}
-        for (chain, _, v), total in sums.items():
+        sums = {(s, v): cgutils.alloca_once(builder, VECTOR) for s in range(streams) for v in range(vectors)}
+        for (_, v), total in sums.items():
             start = vector_at(bias, place(b0, number(0), number(0), v))
-            zeros = ir.Constant(VECTOR, [0.0] * LANES)
-            builder.store(zeros if chain else builder.load(start, align=4), total)
+            builder.store(builder.load(start, align=4), total)
 
         def weights_of(row, half):
             if not paired:
@@ -78,15 +76,12 @@ def _tile(streams: int, vectors: int):
                 for s in range(streams):
                     input = builder.load(builder.gep(x, [builder.add(place(x0, number(s), ldx, 0), k)]))
                     for v in range(vectors):
-                        total = sums[half % chains, s, v]
+                        total = sums[s, v]
                         product = builder.fmul(spread(input), weights[v], flags=FUSED)
                         builder.store(builder.fadd(product, builder.load(total), flags=FUSED), total)
 
-        for s, v in cells:
-            total = builder.load(sums[0, s, v])
-            for chain in range(1, chains):
-                total = builder.fadd(total, builder.load(sums[chain, s, v]))
-            builder.store(total, vector_at(y, place(y0, number(s), ldy, v)), align=4)
+        for (s, v), total in sums.items():
+            builder.store(builder.load(total), vector_at(y, place(y0, number(s), ldy, v)), align=4)
         return context.get_dummy_value()
 
     @intrinsic
@@ -96,7 +91,7 @@ def _tile(streams: int, vectors: int):
     return tile
 
 
-_one_wide, _one_narrow = _tile(1, 4), _tile(1, 1)
+_one_widest, _one_wide, _one_narrow = _tile(1, 8), _tile(1, 4), _tile(1, 1)
 _four_wide, _four_narrow = _tile(4, 4), _tile(4, 1)
 
 compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp", "reassoc"})
@@ -104,26 +99,33 @@ compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"co
 
 @compiled
 def affine(y, y0, ldy, x, x0, ldx, w, row0, columns, bias, b0, rows, streams):
-    """``y [streams, columns] = x [streams, rows] · w[row0:row0 + rows, columns] + bias``, on flat arrays."""
+    """``y [streams, columns] = x [streams, rows] · w[row0:row0 + rows, columns] + bias``, on flat arrays.
+
+    Each sum runs down the rows in order, whatever the tile, so a stream does not depend on its company.
+    """
     s = 0
     while s < streams:
         ys, xs = y0 + s * ldy, x0 + s * ldx
-        four = streams - s >= 4
         n = 0
-        while n < columns:
-            if columns - n >= 64:
-                if four:
-                    _four_wide(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
-                else:
-                    _one_wide(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
+        if streams - s >= 4:
+            while columns - n >= 64:
+                _four_wide(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
                 n += 64
-            else:
-                if four:
-                    _four_narrow(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
-                else:
-                    _one_narrow(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
+            while n < columns:
+                _four_narrow(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
                 n += 16
-        s += 4 if four else 1
+            s += 4
+        else:
+            while columns - n >= 128:
+                _one_widest(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
+                n += 128
+            while columns - n >= 64:
+                _one_wide(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
+                n += 64
+            while n < columns:
+                _one_narrow(y, ys + n, ldy, x, xs, ldx, w, row0, columns, n, bias, b0 + n, rows)
+                n += 16
+            s += 1
 
 
 @compiled

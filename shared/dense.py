@@ -7,11 +7,16 @@ products of float32 and bfloat16 matrices on the CPU go to oneDNN; everything el
 Shapes are ``[n, c]``: any number of rows, channels last.
 """
 
+import os
 from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# oneDNN keeps the kernels that it made; a deep network, whose every layer has a length of its own, needs more of them
+# than its default of 1024, and would make some again at each step. It asks once, before its first product.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, tanh: bool = False) -> Tensor:

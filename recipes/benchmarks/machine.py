@@ -93,14 +93,17 @@ class Timing:
         return cls(median, (max(seconds) - min(seconds)) / median)
 
 
-def alternating(candidates: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+def alternating(candidates: dict[str, Callable[[], Any]], rounds: int, again: int = 0) -> dict[str, list[float]]:
     """Seconds of each call of each candidate, all called in turn ``rounds`` times.
 
-    One round more is run first and thrown away: it pays for caches, allocations and compilers.
+    One round more is run first and thrown away: it pays for caches, allocations and compilers. ``again`` calls go
+    untimed before each timed one, so that a candidate is measured in its own stride, not in its predecessor's caches.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds + 1):
         for name, call in candidates.items():
+            for _ in range(again):
+                call()
             began = time.perf_counter()
             call()
             if turn:

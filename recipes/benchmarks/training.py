@@ -173,7 +173,7 @@ def measure(
     with using_threads(threads):
         before = {dtype: ceiling(dtype, threads, **products) for dtype in precisions}
         calls = {f"{each.name} {each.precision}": stepping(each) for each in field}
-        seconds = list(alternating(calls, rounds).values())
+        seconds = list(alternating(calls, rounds, again=1).values())
         best = {dtype: before[dtype].or_better(ceiling(dtype, threads, **products)) for dtype in precisions}
     timings = [Timing.of(each) for each in seconds]
     steps = list(zip(field, timings, strict=True))

@@ -98,9 +98,12 @@ def clip_length(call: Callable[[int], object], seconds: float, most: int) -> int
     """
 
     def timed(samples: int) -> float:
-        began = time.perf_counter()
-        call(samples)
-        return time.perf_counter() - began
+        seconds = []
+        for _ in range(2):  # the better of two, lest a hiccup pass for work
+            began = time.perf_counter()
+            call(samples)
+            seconds.append(time.perf_counter() - began)
+        return min(seconds)
 
     call(1)
     first, samples = timed(1), 2

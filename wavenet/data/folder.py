@@ -60,6 +60,21 @@ def scan(folder: Path | str, workers: int = 2, progress: Callable[[int, int], No
         return Scan(root.parent, (only,), ())
     shut: list[str] = []
     paths = sorted(_walk(root, shut), key=lambda path: _name(path, root))
+    answers = checked(paths, workers, progress)
+    found = tuple(answer for answer in answers if isinstance(answer, Recording))
+    refused = (*shut, *(answer for answer in answers if isinstance(answer, str)))
+    if not found and refused:
+        raise refusal(root, f"no usable sound file, {len(refused)} refused", f"the first: {refused[0]}")
+    if not found:
+        endings = " ".join(sorted(ENDINGS))
+        raise refusal(root, "no sound files in it or below it", f"give a folder with some of {endings}")
+    return Scan(root, found, refused)
+
+
+def checked(
+    paths: Sequence[Path], workers: int = 2, progress: Callable[[int, int], None] | None = None
+) -> list[Recording | str]:
+    """For each file the recording, or the line that says why it is of no use; decoded on ``workers`` threads."""
     answers: list[Recording | str] = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
         try:
@@ -70,14 +85,7 @@ def scan(folder: Path | str, workers: int = 2, progress: Callable[[int, int], No
         except BaseException:  # Ctrl-C must not wait for the files that are still in the queue
             pool.shutdown(cancel_futures=True)
             raise
-    found = tuple(answer for answer in answers if isinstance(answer, Recording))
-    refused = (*shut, *(answer for answer in answers if isinstance(answer, str)))
-    if not found and refused:
-        raise refusal(root, f"no usable sound file, {len(refused)} refused", f"the first: {refused[0]}")
-    if not found:
-        endings = " ".join(sorted(ENDINGS))
-        raise refusal(root, "no sound files in it or below it", f"give a folder with some of {endings}")
-    return Scan(root, found, refused)
+    return answers
 
 
 def split(

@@ -9,8 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from errno import ENOENT
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 
 from shared.errors import InputError
 from wavenet.audio import RATE, Recording, ratio, refusal, shown
-from wavenet.data.folder import scan, split
+from wavenet.data.folder import checked, split
 from wavenet.data.tracks import Part, RecordedTrack, Track, Tracks, by_time
 
 SILENT = {"CMUDict"}  # a dictionary: words, no sound
@@ -71,7 +70,7 @@ class TorchaudioSet:
         kind = _class_named(self.name)
         stretches, refused = _stretches(kind, root)
         paths = list(dict.fromkeys(stretch.path for stretch in stretches))
-        answers = dict(zip(paths, _checked(paths, progress), strict=True))
+        answers = dict(zip(paths, checked(paths, progress=progress), strict=True))
         refused += [answer for answer in answers.values() if isinstance(answer, str)]
         warned = [answer for answer in answers.values() if isinstance(answer, Recording)]
         tracks: dict[Recording, list[Track]] = {}
@@ -187,29 +186,6 @@ def _missing(kind: type, root: Path, items: Any, error: Exception) -> InputError
 
 def _plain(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _checked(paths: Sequence[Path], progress: Callable[[int, int], None] | None) -> list[Recording | str]:
-    """For each file the recording, or the line that says why it is of no use, as ``scan`` for a folder."""
-    answers: list[Recording | str] = []
-    with ThreadPoolExecutor(2) as pool:
-        try:
-            for answer in pool.map(_usable, paths):
-                answers.append(answer)
-                if progress:
-                    progress(len(answers), len(paths))
-        except BaseException:  # Ctrl-C must not wait for the files that are still in the queue
-            pool.shutdown(cancel_futures=True)
-            raise
-    return answers
-
-
-def _usable(path: Path) -> Recording | str:
-    try:
-        (recording,) = scan(path).recordings
-    except InputError as error:
-        return str(error)
-    return recording
 
 
 def _track(recording: Recording, stretch: Stretch) -> Track:

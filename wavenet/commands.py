@@ -141,7 +141,7 @@ def evaluate(arguments: Namespace) -> int:
         for remark in tracks.remarks:
             line.say(remark)
         resumable = (folder / checkpoint.RESUME).exists()
-        known = resumable and checkpoint.training_state(folder)["data"] == tracks.fingerprint
+        known = resumable and checkpoint.training_state(folder).get("data") == tracks.fingerprint
         part = ("validation" if known else "all") if arguments.part == "auto" else arguments.part
         if part == "all" and run is not None:
             line.say("measuring all of it, which may hold sound that the model was trained on")

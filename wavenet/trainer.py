@@ -36,6 +36,8 @@ from wavenet.sampler import stream
 from wavenet.wav import WavWriter
 from wavenet.yardsticks import Yardsticks, yardsticks
 
+MOST_LOOKING = 0.05  # of the time may go into evaluations on the way; short runs have fewer
+
 
 def start(run: Run, folder: Path, plan: Plan, *, overwrite: bool = False) -> Outcome:
     """Train a new model into ``folder``, which must be empty or absent unless ``overwrite``."""
@@ -79,7 +81,7 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
             checkpoint.load_training(folder, model, average, optimizer)
         step = first = state["step"] if state else 0
         excerpts = Excerpts(tracks.train, model.receptive_field, config.targets, config.batch, config.seed)
-        same = state is not None and state["data"] == tracks.fingerprint
+        same = state is not None and state.get("data") == tracks.fingerprint
         if state is not None and not same:
             line.say("the data are not what they were when this run was saved: going on with what is there now")
         measured = Yardsticks(**state["yardsticks"]) if same else _measured(run, tracks)
@@ -142,7 +144,7 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
             save(step)
         sweep(folder)
         journal = Journal(folder / METRICS, resumed_step=first)
-        bits, smooth = math.nan, math.nan
+        bits, smooth, looking = math.nan, math.nan, 0.0
         evaluations, previews = (
             Milestones(count, budget.fraction(first)) for count in (config.evaluations, config.previews)
         )
@@ -184,8 +186,10 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
                     save(step)
                 if done:
                     break
-                if evaluations.passed(fraction):
+                if evaluations.passed(fraction) and looking < MOST_LOOKING * budget.elapsed_here:
+                    began = budget.elapsed
                     bits = evaluate(step)
+                    looking += budget.elapsed - began
                     line.say(f"step {step:6} · {smooth:.3f} bits training · {bits:.3f} validation · {left}")
                 if previews.passed(fraction):
                     preview(step)

@@ -81,7 +81,8 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
             checkpoint.load_training(folder, model, average, optimizer)
         step = first = state["step"] if state else 0
         excerpts = Excerpts(tracks.train, model.receptive_field, config.targets, config.batch, config.seed)
-        same = state is not None and state.get("data") == tracks.fingerprint
+        fingerprint = tracks.fingerprint
+        same = state is not None and state.get("data") == fingerprint
         if state is not None and not same:
             line.say("the data are not what they were when this run was saved: going on with what is there now")
         measured = Yardsticks(**state["yardsticks"]) if same else _measured(run, tracks)
@@ -116,7 +117,7 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
                 "threads": threads,
                 "precision": _name(precision),
                 "yardsticks": asdict(measured),
-                "data": tracks.fingerprint,
+                "data": fingerprint,
             }
             if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
                 raise InputError(

@@ -1,9 +1,38 @@
+import numpy as np
 import pytest
+import torch
 
+from tests.wavenet.command_line import TINY
 from tests.wavenet.networks import small_network
+from wavenet import wav
+from wavenet.cli import main
+from wavenet.data.plucks import melody
 from wavenet.model import WaveNet
 
 
 @pytest.fixture(params=[1, 2, 3], ids="kernel {}".format)
 def network(request) -> WaveNet:
     return small_network(kernel_size=request.param)
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_before():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings")
+    for at in range(4):
+        with wav.WavWriter(folder / f"melody {at}.wav") as file:
+            file.write(melody(1.0, np.random.default_rng(at)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(recordings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    assert main(["train", str(recordings), "-o", str(folder), "--steps", "3", "--threads", "1", "-q", *TINY]) == 0
+    return folder

@@ -43,13 +43,6 @@ RUN = Run(
 QUIET = Plan(threads=1, device="cpu", quiet=True)
 
 
-@pytest.fixture(autouse=True)
-def _threads_as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 def checkpoint_of(folder):
     return safetensors.torch.load_file(folder / "resume.safetensors"), safetensors.torch.load_file(
         folder / "model.safetensors"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
+from torch import Tensor
 
 from shared.errors import InputError
 from wavenet.audio import RATE
 from wavenet.model import WaveNet
-from wavenet.sampler import ENGINES, generate, stream
-from wavenet.sampler.precision import PRECISIONS
+from wavenet.sampler import BLOCK, ENGINES, begin, generate, uniforms
+from wavenet.sampler.precision import PRECISIONS, rounded
 
 COMPARED, COMPARED_STREAMS = 40, 2  # samples, of so many streams, that must equal the reference's
 LONG_ENOUGH = 1.0  # seconds of drawing behind a figure
@@ -32,7 +34,7 @@ class Measurement:
     """Seconds of sound that each stream gains in a second."""
     agrees_with_reference: bool
     startup_seconds: float
-    """Until the first block: compiling or loading the engine, laying out weights, priming."""
+    """Until the first sample: compiling or loading the engine, laying out weights, priming."""
 
 
 def bench(
@@ -40,6 +42,11 @@ def bench(
 ) -> Iterator[Measurement]:
     """Measure every engine that runs here, in every precision that it gains from."""
     before = torch.get_num_threads()
+
+    @cache
+    def expected(precision: str) -> Tensor:
+        return generate(model, COMPARED, seeds=range(COMPARED_STREAMS), engine="reference", precision=precision)
+
     try:
         for number in streams:
             for engine in ENGINES:
@@ -47,31 +54,27 @@ def bench(
                     for count in threads:
                         torch.set_num_threads(count)
                         try:
-                            yield _measured(model, engine, precision, number, count)
+                            yield _measured(model, engine, precision, number, count, expected(precision))
                         except InputError as error:
                             say(f"{engine} left out: {error}")
     finally:
         torch.set_num_threads(before)
 
 
-def _measured(model: WaveNet, engine: str, precision: str, streams: int, threads: int) -> Measurement:
-    seeds = range(streams)
+def _measured(model: WaveNet, engine: str, precision: str, streams: int, threads: int, expected: Tensor) -> Measurement:
+    network = rounded(model, precision)
     begun = time.perf_counter()
-    blocks = stream(model, 3600 * RATE, seeds=seeds, engine=engine, precision=precision)
-    first = next(blocks)
-    startup = time.perf_counter() - begun
-    samples, begun = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - begun) < LONG_ENOUGH:
-        samples += next(blocks).shape[1]
-    pace = samples / elapsed
-    some = seeds[:COMPARED_STREAMS]
-    expected = generate(model, COMPARED, seeds=some, engine="reference", precision=precision)
-    drawn = (
-        generate(model, COMPARED, seeds=seeds, engine=engine, precision=precision)
-        if engine != "reference"
-        else expected
-    )
-    startup -= first.shape[1] / pace
+    with torch.inference_mode():
+        sampler = begin(network, engine, streams=streams)
+        wave = [sampler.draw(uniforms(range(streams), 1))]
+        startup = time.perf_counter() - begun
+        at, many, begun = 1, 4, time.perf_counter()
+        while (elapsed := time.perf_counter() - begun) < LONG_ENOUGH:
+            block = sampler.draw(uniforms(range(streams), many, at))
+            wave += [block] if at < COMPARED else []
+            at, many = at + many, min(2 * many, BLOCK)
+    pace = (at - 1) / elapsed
+    drawn = torch.cat(wave, dim=1)[: len(expected), :COMPARED]
     return Measurement(
         engine=engine,
         precision=precision,
@@ -79,6 +82,6 @@ def _measured(model: WaveNet, engine: str, precision: str, streams: int, threads
         threads=threads,
         samples_per_second=round(pace * streams, 1),
         real_time_factor=round(pace / RATE, 4),
-        agrees_with_reference=torch.equal(expected, drawn[: len(expected)]),
+        agrees_with_reference=torch.equal(expected[: len(drawn), : drawn.shape[1]], drawn),
         startup_seconds=round(max(0.0, startup), 3),
     )

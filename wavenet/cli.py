@@ -18,6 +18,7 @@ examples:
   wavenet train --resume runs/mine --minutes 60         an hour more
   wavenet generate runs/mine --seconds 5 -n 4 -o out/
   wavenet generate runs/mine --seconds 5 -o - | aplay
+  wavenet generate --resume out/*.wav                   after Ctrl-C, a crash, or for more: --seconds 60
   wavenet evaluate runs/mine recordings/ --json
   wavenet bench runs/mine                               samples a second on this machine
 """
@@ -66,9 +67,9 @@ def parser() -> Parser:
     train.add_argument("--print-config", action="store_true", help="print the settings as JSON and stop")
 
     generate = _command(commands, "generate", "generate WAV files from a trained model")
-    generate.add_argument("model", metavar="RUN", help="a run folder or a saved model")
+    generate.add_argument("model", metavar="RUN", nargs="?", help="a run folder or a saved model")
     generate.add_argument("-o", "--out", metavar="PATH", help="a .wav file, a folder/, or - for stdout")
-    generate.add_argument("--seconds", type=positive_float, default=3.0, help="length of the new sound (default: 3)")
+    generate.add_argument("--seconds", type=positive_float, help="length of the new sound (default: 3)")
     generate.add_argument("-n", "--number", type=positive, default=1, metavar="N", help="how many clips")
     generate.add_argument("--temperature", type=float, default=1.0, help="below 1 is safer, 0 takes the likeliest")
     generate.add_argument("--prompt", metavar="FILE", help="a recording to continue")
@@ -77,8 +78,12 @@ def parser() -> Parser:
         "--engine", default="auto", choices=["auto", "compiled", "cached", "reference"], help="how to sample"
     )
     generate.add_argument(
-        "--precision", default="float32", choices=["float32", "bfloat16"],
-        help="of the weights; bfloat16 is faster and costs next to nothing (default: float32)",
+        "--precision", default="float32", choices=["float32", "bfloat16", "int8"],
+        help="of the weights: coarser is faster; README says what it costs (default: float32)",
+    )  # fmt: skip
+    generate.add_argument(
+        "--resume", metavar="WAV", nargs="+",
+        help="go on with clips that were stopped, or to a greater length with --seconds; needs nothing else",
     )  # fmt: skip
     generate.add_argument("--force", action="store_true", help="write over existing files")
     _seed(generate, "of the first clip; the next ones take the next numbers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import sys
 from argparse import Namespace
@@ -28,6 +29,7 @@ from wavenet.run import METRICS, Outcome, Plan, Run
 from wavenet.yardsticks import yardsticks
 
 DEFAULT_PRESET = "small"
+DEFAULT_SECONDS = 3.0  # of a clip
 
 
 def demo(arguments: Namespace) -> int:
@@ -122,8 +124,20 @@ def finished(outcome: Outcome) -> int:
 
 def generate(arguments: Namespace) -> int:
     """Write clips as they grow."""
-    from wavenet.writing import write_clips
+    from wavenet.writing import resume_clips, write_clips
 
+    logging.getLogger("wavenet").setLevel(logging.ERROR if arguments.quiet else logging.WARNING)
+    if arguments.resume:
+        others = ("out", "number", "temperature", "prompt", "prompt_seconds", "precision", "force", "seed")
+        if any(getattr(arguments, name) != arguments.parser.get_default(name) for name in others):
+            raise InputError(
+                "--resume takes everything from the note beside the clip; only RUN and --seconds go with it"
+            )
+        machine.use_threads(arguments.threads or 1)
+        return resume_clips(arguments)
+    if not arguments.model:
+        raise InputError("generate from what? give a run folder, or --resume CLIP.wav")
+    arguments.seconds = arguments.seconds or DEFAULT_SECONDS
     machine.use_threads(arguments.threads or (1 if arguments.number == 1 else None))  # one clip is one thread's work
     return write_clips(arguments, seed_of(arguments))
 

@@ -72,4 +72,5 @@ def _generated(model: WaveNet, path: Path, seconds: float, seed: int, quiet: boo
     torch.set_num_threads(threads)
     if written.interrupted:
         print(f"stopped early; {path} is whole and can be played", file=sys.stderr)
+        raise KeyboardInterrupt
     return audio.read(path)

@@ -96,6 +96,32 @@ class WavWriter:
         return refusal(self.path, reason, "check the folder, its permissions and the space on the disk")
 
 
+def reopened(path: Path) -> tuple[WavWriter, np.ndarray]:
+    """A file of ours to append to, and the samples in it, float32 ``[t]``; whatever the header does not count goes.
+
+    Raises InputError for a file that is not there or not one of ours.
+    """
+    try:
+        file = path.open("r+b", buffering=0)
+    except OSError as error:
+        raise refusal(path, f"cannot be opened ({error.strerror})", "give a WAV made by wavenet generate") from None
+    head = file.read(HEADER)
+    frames = int.from_bytes(head[40:44], "little") // 2
+    data = file.read(2 * frames)
+    if head != _header(frames) or len(data) < 2 * frames:
+        file.close()
+        raise refusal(path, "not as this toolkit writes WAV files", "give a WAV made by wavenet generate")
+    try:
+        file.truncate(HEADER + 2 * frames)
+    except OSError as error:
+        file.close()
+        raise refusal(path, f"cannot be written ({error.strerror})", "check its permissions") from None
+    writer = WavWriter.__new__(WavWriter)
+    writer.frames, writer.clipped, writer.path = frames, 0, path
+    writer._rewinds, writer._file = True, file
+    return writer, np.frombuffer(data, "<i2").astype(np.float32) / 32_768
+
+
 def to_bytes(samples: np.ndarray) -> bytes:
     """A whole WAV file in memory, from floats of shape (t,) within [-1, 1]; the same checks as ``write``.
 
@@ -104,6 +130,16 @@ def to_bytes(samples: np.ndarray) -> bytes:
     """
     values, _ = _quantised(samples, Path("sound in memory"), 0)
     return _header(len(values)) + values.tobytes()
+
+
+def as_written(samples: np.ndarray) -> np.ndarray:
+    """Floats of shape (t,) as a reader of the file gets them back, float32.
+
+    >>> as_written(np.array([0.5, 2.0])).tolist()
+    [0.5, 0.999969482421875]
+    """
+    values, _ = _quantised(samples, Path("sound in memory"), 0)
+    return values.astype(np.float32) / 32_768
 
 
 def _header(frames: int | None) -> bytes:

@@ -1,30 +1,33 @@
-"""``wavenet generate``: clips written to WAV files as they grow, valid at every instant."""
+"""``wavenet generate``: clips written to WAV files as they grow, valid at every instant, and gone on with."""
 
 from __future__ import annotations
 
-import json
 import math
+import shlex
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from shared.cli import INTERRUPTED
 from shared.errors import InputError
-from shared.files import numbered, write_file
+from shared.files import numbered
 from shared.training import machine
 from shared.training.interruption import Interruption
 from shared.training.progress import ProgressLine, clock
 from wavenet import audio
 from wavenet.model import WaveNet
+from wavenet.note import Note, beside, weights_of
 from wavenet.sampler import stream
-from wavenet.wav import WavWriter
+from wavenet.wav import WavWriter, as_written, reopened
 
 MOST_CLIPS = 512  # files open at once
 LONGEST = 100_000  # seconds, with room for a prompt: a WAV counts its bytes in 32 bits
@@ -45,6 +48,9 @@ def write_clips(arguments: Namespace, seed: int) -> int:
     targets = _targets(arguments, seeds)
     model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
     prompt = _prompt(arguments)
+    for target, number in zip(targets, seeds, strict=True):
+        if isinstance(target, Path):
+            _note(arguments, number, samples, prompt).write(target)
 
     with ExitStack() as stack:
         files = [stack.enter_context(WavWriter(target, overwrite=arguments.force)) for target in targets]
@@ -60,9 +66,8 @@ def write_clips(arguments: Namespace, seed: int) -> int:
             precision=arguments.precision,
         )
         written = write_blocks(blocks, files, samples, arguments.quiet)
-    for target, number in zip(targets, seeds, strict=True):
+    for target in targets:
         if isinstance(target, Path):
-            _note(arguments, target, number, written.samples)
             print(target)
     clipped = sum(file.clipped for file in files)
     if clipped:
@@ -70,6 +75,9 @@ def write_clips(arguments: Namespace, seed: int) -> int:
     if written.interrupted:
         made = written.samples / audio.RATE
         print(f"stopped after {made:.2f} s; what was written is whole and can be played", file=sys.stderr)
+        names = " ".join(shlex.quote(str(target)) for target in targets if isinstance(target, Path))
+        if names:
+            print(f"go on: wavenet generate --resume {names}", file=sys.stderr)
         return INTERRUPTED
     if not arguments.quiet:
         speed = arguments.number * written.real_time_factor
@@ -124,7 +132,7 @@ def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | BinaryIO]:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
     targets = [out / f"{name}-seed{number}.wav" for number in seeds] if into_folder else [out]
     for target in targets:  # before any work is done
-        for path in (target, note_of(target)):
+        for path in (target, beside(target)):
             if path.exists() and not arguments.force:
                 raise InputError(f"{path}: exists already; choose another name or pass --force")
     return targets
@@ -136,24 +144,59 @@ def _prompt(arguments: Namespace) -> np.ndarray | None:
             raise InputError("--prompt-seconds says how much of --prompt to use; give --prompt FILE as well")
         return None
     samples = round(arguments.prompt_seconds * audio.RATE) if arguments.prompt_seconds else None
-    return audio.read(arguments.prompt, 0, samples)
+    return as_written(audio.read(arguments.prompt, 0, samples))
 
 
-def note_of(target: Path) -> Path:
-    """Where the note about a sound lies: a.wav has a.wav.json."""
-    return target.with_name(f"{target.name}.json")
+def _note(arguments: Namespace, seed: int, samples: int, prompt: np.ndarray | None) -> Note:
+    return Note(
+        model=str(arguments.model),
+        weights=weights_of(Path(arguments.model)),
+        seed=seed,
+        seconds=samples / audio.RATE,
+        temperature=arguments.temperature,
+        precision=arguments.precision,
+        engine=arguments.engine,
+        prompt=arguments.prompt,
+        prompt_seconds=arguments.prompt_seconds,
+        prompt_samples=0 if prompt is None else len(prompt),
+    )
 
 
-def _note(arguments: Namespace, target: Path, seed: int, samples: int) -> None:
-    """How the sound came to be, beside it: enough to make it again."""
-    note = {
-        "model": str(arguments.model),
-        "seed": seed,
-        "seconds": samples / audio.RATE,
-        "temperature": arguments.temperature,
-        "precision": arguments.precision,
-        "engine": arguments.engine,
-        "prompt": arguments.prompt,
-        "prompt_seconds": arguments.prompt_seconds,
-    }
-    write_file(note_of(target), json.dumps(note, indent=2) + "\n")
+def resume_clips(arguments: Namespace) -> int:
+    """Go on with clips that were stopped, or make them longer: to the last bit what one call would have made."""
+    for path in map(Path, arguments.resume):
+        note = Note.of(path)
+        folder = Path(arguments.model or note.model)
+        model = WaveNet.from_pretrained(folder, machine.device_named(arguments.device))
+        if weights_of(folder) != note.weights:
+            raise InputError(
+                f"{path}: was made by another model than {folder} holds now; name the right one, "
+                f"or continue it as a new clip with --prompt {path}"
+            )
+        levels = model.config.output.quantise(torch.linspace(-1, 1, 100_000))
+        if not torch.equal(model.config.output.quantise(torch.from_numpy(as_written(levels.numpy()))), levels):
+            raise InputError(f"{path}: the model's levels are finer than the 16 bits of a WAV; generate it again")
+        file, wave = reopened(path)
+        with file:
+            drawn = wave[note.prompt_samples :]
+            samples = round((arguments.seconds or note.seconds) * audio.RATE) - len(drawn)
+            if samples <= 0:
+                print(f"{path} is complete: {len(drawn) / audio.RATE:g} s; --seconds asks for more", file=sys.stderr)
+                continue
+            replace(note, seconds=(samples + len(drawn)) / audio.RATE).write(path)
+            blocks = stream(
+                model,
+                samples,
+                seeds=[note.seed],
+                temperature=note.temperature,
+                prompt=wave[: note.prompt_samples] if note.prompt_samples else None,
+                engine=note.engine if arguments.engine == "auto" else arguments.engine,
+                precision=note.precision,
+                drawn=drawn[None],
+            )
+            written = write_blocks(blocks, [file], samples, arguments.quiet)
+        if written.interrupted:
+            print(f"stopped; go on: wavenet generate --resume {shlex.quote(str(path))}", file=sys.stderr)
+            return INTERRUPTED
+        print(path)
+    return 0

@@ -113,7 +113,7 @@ def alternating(candidates: dict[str, Callable[[], Any]], rounds: int, again: in
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The fastest matrix product that was found, and all that were tried, in GFLOP/s."""
+    """The fastest product that was found, and all that were tried: in GFLOP/s, or GB/s of ``reading``."""
 
     gflops: float
     by: str
@@ -159,6 +159,30 @@ def ceiling(dtype: torch.dtype, threads: int, *, rounds: int = 5, square: int = 
         seconds = alternating({name: product(*shape) for name, shape in shapes.items()}, rounds)
     flop = {name: 2 * n * i * o * repeats(n, i, o) for name, (n, i, o, _) in shapes.items()}
     return _highest({name: flop[name] / min(seconds[name]) / 1e9 for name in shapes})
+
+
+def reading(threads: int, *, numbers: int = 1_240_000, rounds: int = 20) -> Ceiling:
+    """How fast a matrix of so many float32 numbers is read while it is multiplied by one vector, in GB/s.
+
+    The default is as large as the weights of the base preset, so it comes from the same cache. The fastest of a few
+    shapes and two libraries.
+    """
+
+    def product(rows: int, numpy: bool) -> Callable[[], None]:
+        matrix, x = torch.randn(rows, numbers // rows), torch.randn(numbers // rows)
+        if numpy:
+            array, vector = matrix.numpy(), x.numpy()
+            return lambda: [array @ vector for _ in range(20)] and None
+        return lambda: [torch.mv(matrix, x) for _ in range(20)] and None
+
+    kinds = {
+        f"{name}, {rows} rows": (rows, name == "numpy") for rows in (128, 256, 1024) for name in ("torch", "numpy")
+    }
+    with torch.inference_mode(), using_threads(threads):
+        seconds = alternating({name: product(*kind) for name, kind in kinds.items()}, rounds)
+    return _highest(
+        {name: 20 * 4 * (numbers // rows * rows) / min(seconds[name]) / 1e9 for name, (rows, _) in kinds.items()}
+    )
 
 
 @contextmanager

@@ -2,14 +2,15 @@
 
 Channels first, one-hot input, zeros for padding, a filter and a gate convolution a layer, a 1×1 residual and a 1×1
 skip convolution a layer, every output of a crop computed and scored; and a sampler with a Python queue a layer. It
-is no one's code, and no straw man: where habits differ the quicker one is taken (weights flattened before sampling,
-no residual convolution behind the last layer, no weight norm). That it is the same network is tested: its
-likelihoods, gradients and samples are ours wherever the context is complete.
+is no one's code, and no straw man: where habits differ the quicker one is taken (no residual convolution behind the
+last layer, no weight norm, and, of two samplers, one whose weights are flattened beforehand). That it is the same
+network is tested: its likelihoods, gradients and samples are ours wherever the context is complete.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -97,45 +98,52 @@ class PublicStyleWaveNet(nn.Module):
 
 
 class CachedLayer:
-    """A layer's arithmetic for one sample: a queue of past inputs, and each convolution once, as a linear layer."""
+    """A layer's arithmetic for one sample: a queue of past inputs, and each convolution at its newest place."""
 
-    def __init__(self, layer: Layer, batch: int):
-        self.layer, self.dilation = layer, layer.filter.dilation[0]
-        self.filter, self.gate = _flat(layer.filter), _flat(layer.gate)
-        self.residual = None if layer.residual is None else _flat(layer.residual)
-        self.skip = _flat(layer.skip)
+    def __init__(self, layer: Layer, batch: int, convolve: bool):
+        self.layer, self.dilation, self.convolve = layer, layer.filter.dilation[0], convolve
+        self.filter, self.gate, self.skip = (_stepwise(c, convolve) for c in (layer.filter, layer.gate, layer.skip))
+        self.residual = None if layer.residual is None else _stepwise(layer.residual, convolve)
         silence = layer.filter.weight.new_zeros(batch, layer.filter.in_channels)
         self.queue = deque([silence] * (layer.padding + 1), maxlen=layer.padding + 1)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``[b, c] -> [b, c]`` and ``[b, skip]``."""
         self.queue.append(x)
-        taps = torch.cat([self.queue[at] for at in range(0, self.layer.padding + 1, self.dilation)], dim=1)
-        gated = torch.tanh(F.linear(taps, *self.filter)) * torch.sigmoid(F.linear(taps, *self.gate))
-        skip = F.linear(gated, *self.skip)
-        return x if self.residual is None else x + F.linear(gated, *self.residual), skip
+        taps = _seen([self.queue[at] for at in range(0, self.layer.padding + 1, self.dilation)], self.convolve)
+        gated = torch.tanh(self.filter(taps)) * torch.sigmoid(self.gate(taps))
+        one = _seen([gated], self.convolve)
+        skip = self.skip(one)
+        return x if self.residual is None else x + self.residual(one), skip
 
 
 @torch.inference_mode()
 def incremental(
-    model: PublicStyleWaveNet, uniforms: Tensor, prompt: Tensor | None = None, temperature: float = 1.0
+    model: PublicStyleWaveNet,
+    uniforms: Tensor,
+    prompt: Tensor | None = None,
+    temperature: float = 1.0,
+    convolve: bool = False,
 ) -> Tensor:
     """Draw a waveform as public samplers do, one sample at a time, the prompt included: ``uniforms [b, t] -> [b, t]``.
 
     Softmax, then the code at which the cumulative probability passes ``uniforms[:, t]``: the same numbers draw the
     same waveform as our engines do, once the prompt ``[b, p]`` fills the receptive field. Before it there are zeros.
+    With ``convolve`` every layer calls convolutions, as most public samplers do; without, products of flattened
+    weights, as the best of them.
     """
     batch = len(uniforms)
-    layers = [CachedLayer(layer, batch) for layer in model.layers]
-    first, hidden, last = _flat(model.input), _flat(model.hidden), _flat(model.output)
+    layers = [CachedLayer(layer, batch, convolve) for layer in model.layers]
+    first, hidden, last = (_stepwise(layer, convolve) for layer in (model.input, model.hidden, model.output))
 
     def step(column: Tensor) -> Tensor:
-        x = F.linear(column, *first)
+        x = first(_seen([column], convolve))
         total = None
         for layer in layers:
             x, skip = layer(x)
             total = skip if total is None else total + skip
-        return F.linear(F.relu(F.linear(F.relu(total), *hidden)), *last)
+        y = F.relu(hidden(_seen([F.relu(total)], convolve)))
+        return last(_seen([y], convolve))
 
     column = model.output.weight.new_zeros(batch, model.classes)
     if prompt is not None:
@@ -160,6 +168,14 @@ def pair(config: WaveNetConfig, seed: int = 0) -> tuple[WaveNet, PublicStyleWave
     return model, PublicStyleWaveNet.from_wavenet(model)
 
 
-def _flat(conv: nn.Conv1d) -> tuple[Tensor, Tensor]:
-    """Weight ``[out, k · in]``, oldest tap first, and bias."""
-    return conv.weight.detach().transpose(1, 2).flatten(1).contiguous(), conv.bias.detach()
+def _seen(taps: list[Tensor], convolve: bool) -> Tensor:
+    """What a layer's taps see, oldest first: ``[b, c]`` each, to ``[b, c, k]`` or flat, ``[b, k · c]``."""
+    return torch.stack(taps, dim=2) if convolve else torch.cat(taps, dim=1) if len(taps) > 1 else taps[0]
+
+
+def _stepwise(conv: nn.Conv1d, convolve: bool) -> Callable[[Tensor], Tensor]:
+    """The convolution at one place: its taps side by side, so no dilation is left."""
+    if convolve:
+        return lambda seen: F.conv1d(seen, conv.weight, conv.bias)[..., 0]
+    weight, bias = conv.weight.detach().transpose(1, 2).flatten(1).contiguous(), conv.bias.detach()
+    return lambda seen: F.linear(seen, weight, bias)

@@ -15,31 +15,49 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from recipes.benchmarks.machine import Machine, Timing, alternating, common_flags, publish, using_threads
-from recipes.benchmarks.public_style import PublicStyleWaveNet, incremental, pair
+from recipes.benchmarks.drawing import (
+    FLATTENED,
+    ROUNDED,
+    YARDSTICK,
+    Draw,
+    agreeing,
+    contenders,
+    costs,
+    multiply_adds,
+    readings,
+)
+from recipes.benchmarks.machine import (
+    Machine,
+    Timing,
+    alternating,
+    ceiling,
+    common_flags,
+    publish,
+    reading,
+    using_threads,
+)
+from recipes.benchmarks.public_style import pair
 from shared import cli
 from shared.errors import InputError
 from shared.schedules import exponential
 from shared.training.progress import ProgressLine
 from wavenet.audio import RATE
-from wavenet.model import PRESETS, WaveNet, WaveNetConfig
-from wavenet.sampler import ENGINES, run, uniforms
+from wavenet.model import PRESETS, WaveNetConfig
+from wavenet.sampler import run, uniforms
+from wavenet.sampler.compiled import Weights
 from wavenet.sampler.precision import rounded
 
 ROUNDS = 5
 QUICK = WaveNetConfig(dilations=exponential(4, 2), residual_channels=16, gate_channels=32, skip_channels=16)
-YARDSTICK, IN_HALF = "public style", "compiled, bfloat16"
 SLOW = {"reference": 16}  # no longer clips from these: minutes would not make their figure better
 LONGEST = 60 * RATE
 COMPARED = 32  # samples, in each of COMPARED_STREAMS
 COMPARED_STREAMS = 2
-
-Draw = Callable[[Tensor, Tensor], Tensor]
-"""``uniforms [b, t]`` and ``prompt [b, p]`` to a waveform ``[b, t]``."""
 
 
 @dataclass(frozen=True)
@@ -60,35 +78,14 @@ class Row:
     real_time: float
     """Seconds of sound a second, of each stream."""
     times_yardstick: float
+    times_cached: float
+    multiply_adds: float
+    """A second, in 10⁹."""
+    weight_bytes: float
+    """Read a second, in 10⁹; 0 where it is not known how often they are read."""
     agreeing: int
     """Samples up to the first that differs from the reference's, over the compared streams."""
     compared: int
-
-
-def contenders(model: WaveNet, public: PublicStyleWaveNet) -> dict[str, Draw]:
-    """Every engine there is, and the yardstick."""
-
-    half = rounded(model, "bfloat16")
-
-    def drawing(network: WaveNet, engine: str) -> Draw:
-        return lambda numbers, prompt: run(network, numbers, prompt, engine=engine)
-
-    return {
-        **{name: drawing(model, name) for name in ENGINES},
-        IN_HALF: drawing(half, "compiled"),
-        YARDSTICK: lambda numbers, prompt: incremental(public, numbers, prompt),
-    }
-
-
-def agreeing(draw: Draw, expected: Tensor, prompts: Tensor) -> tuple[int, int]:
-    """How many samples are the reference's up to the first in each stream that is not, and of how many.
-
-    ``expected [r, t]`` is what the reference drew for the first prompts; further prompts run beside them, for an
-    engine may take another path for more streams.
-    """
-    drawn = draw(uniforms(range(len(prompts)), expected.shape[1]), prompts)
-    same = drawn[: len(expected)] == expected[: len(drawn)]
-    return int(same.long().cumprod(dim=1).sum()), same.numel()
 
 
 def clip_length(call: Callable[[int], object], seconds: float, most: int) -> int:
@@ -135,17 +132,26 @@ def measure(
         compared = prompts[:COMPARED_STREAMS]
         numbers = uniforms(range(len(compared)), COMPARED)
         expected = draws["reference"](numbers, compared)
-        in_half = run(rounded(model, "bfloat16"), numbers, compared, engine="reference")  # right for rounded weights
-        agreement = {YARDSTICK: agreeing(draws[YARDSTICK], expected, compared)}  # the prompt step by step: once will do
+        right = {  # for rounded weights
+            name: run(rounded(model, precision), numbers, compared, engine="reference")
+            for name, precision in ROUNDED.items()
+        }
+        agreement = {  # the prompt step by step: once will do
+            name: agreeing(draws[name], expected, compared) for name in (YARDSTICK, FLATTENED)
+        }
+        size = {"compiled": Weights.of(model).products.nbytes}
+        size |= {name: Weights.of(rounded(model, precision)).products.nbytes for name, precision in ROUNDED.items()}
         for count in streams:
             calls, lengths = {}, {}
             for name, draw in draws.items():
+                if name == "reference" and count > 1:
+                    continue  # minutes, to say again that it is slow
                 progress(f"{preset}, {count} stream(s): trying {name}")
                 call = _clips(draw, count)
                 try:
                     lengths[name] = clip_length(call, seconds, SLOW.get(name, LONGEST))
-                    if name not in (YARDSTICK, "reference"):
-                        agreement[name] = agreeing(draw, in_half if name == IN_HALF else expected, prompts[:count])
+                    if name not in (YARDSTICK, FLATTENED, "reference"):
+                        agreement[name] = agreeing(draw, right.get(name, expected), prompts[:count])
                 except InputError as reason:
                     remarks.append(f"{name} is left out ({preset}, {count} stream(s)): {reason}")
                     continue
@@ -170,6 +176,9 @@ def measure(
                         spread=timing.spread,
                         real_time=rates[name] / count / RATE,
                         times_yardstick=rates[name] / rates[YARDSTICK],
+                        times_cached=rates[name] / rates["cached"],
+                        multiply_adds=rates[name] * multiply_adds(config) / 1e9,
+                        weight_bytes=size.get(name, 0) * readings(count, threads) * rates[name] / count / 1e9,
                         agreeing=same,
                         compared=of,
                     )
@@ -189,10 +198,24 @@ def cells(row: Row) -> dict[str, str]:
         "spread": f"{row.spread:.0%}",
         "× real time, each stream": f"{row.real_time:.3g}",
         "× public style": f"{row.times_yardstick:.3g}",
+        "× cached": f"{row.times_cached:.3g}",
+        "10⁹ multiply-adds/s": f"{row.multiply_adds:.3g}",
+        "GB/s of weights": f"{row.weight_bytes:.3g}" if row.weight_bytes else "–",
         "ms to the first sample": f"{1e3 * row.first_sample_seconds:,.1f}",
         "clip, samples": f"{row.samples:,}",
         "as the reference": f"{row.agreeing}/{row.compared}" if row.compared else "is it",
     }  # fmt: skip
+
+
+def ceilings(threads: int, quick: bool) -> str:
+    """What this machine can do with so many threads, in this run."""
+    multiply = ceiling(torch.float32, threads, **({"rounds": 1, "square": 256, "rows": 512} if quick else {}))
+    read = reading(threads, **({"rounds": 1, "numbers": 10_000} if quick else {}))
+    return (
+        f"Ceilings with {threads} thread(s), measured in this run: {multiply.gflops / 2:.0f} · 10⁹ multiply-adds/s in "
+        f"float32 ({multiply.by}); {read.gflops:.0f} GB/s of weights in a matrix-vector product as large as base's "
+        f"float32 weights ({read.by})."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -203,6 +226,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--streams", type=cli.positive, nargs="+", default=[1, 8, 32], metavar="N")
     parser.add_argument("--seconds", type=cli.positive_float, default=1.0, help="of one clip, roughly (default: 1)")
+    parser.add_argument(
+        "--trained", type=Path, nargs=2, metavar=("RUN", "DATA"),
+        help="measure also what each precision costs a trained model, in bits per sample on recordings",
+    )  # fmt: skip
     common_flags(parser, threads=[1], rounds=ROUNDS)
     given = parser.parse_args(arguments)
     return cli.run(parser.prog, lambda: _run(given), given.debug)
@@ -216,8 +243,11 @@ def _run(given: Namespace) -> int:
         networks, rounds, seconds, streams = {"toy": QUICK}, given.rounds or 2, 0.05, [1, 3]
     rows: list[Row] = []
     remarks: list[str] = []
+    cost = costs(*given.trained) if given.trained else []
     cases = [(name, config, threads) for name, config in networks.items() for threads in given.threads]
     with ProgressLine("benchmarks.sampling", given.quiet) as line:
+        line.update(0, "what this machine can do")
+        limits = [ceilings(threads, given.quick) for threads in given.threads]
         for at, (name, config, threads) in enumerate(cases):
             more, remarked = measure(
                 name, config, streams, threads, rounds, seconds, partial(line.update, at / len(cases))
@@ -230,8 +260,11 @@ def _run(given: Namespace) -> int:
         f"{SLOW['reference']} samples); medians of {rounds} rounds in which all take turns.",
         "As the reference: samples equal to the reference's, up to the first that differs, drawn from the same "
         f"uniform numbers behind one receptive field of noise, in at most {COMPARED_STREAMS} streams; random weights. "
-        "bfloat16 is held against the reference with the same rounded weights.",
-        "Public style has the same weights; it starts from zeros, so its first sample needs no pass over silence.",
+        "Rounded weights are held against the reference with the same rounded weights.",
+        "Public style has the same weights and calls a convolution a layer; flattened, it calls products of weights "
+        "laid out before. It starts from zeros, so its first sample needs no pass over silence.",
+        *limits,
+        *cost,
         *remarks,
     ]
     if given.quick:

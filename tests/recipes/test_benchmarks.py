@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from recipes.benchmarks import machine, sampling, training
+from recipes.benchmarks import drawing, machine, sampling, training
 from recipes.benchmarks.public_style import PublicStyleWaveNet, incremental
 from shared import dense
 from tests.wavenet.networks import small_network
@@ -64,14 +64,22 @@ def test_sampling_benchmark_finds_every_engine_agreeing(capsys):
     assert sampling.main(["--quick", "--quiet"]) == 0
     rows = rows_of(capsys.readouterr().out)
     assert {(row["engine"], row["streams"]) for row in rows} == {
-        (engine, streams) for engine in [*ENGINES, sampling.IN_HALF, "public style"] for streams in "13"
+        (engine, streams)
+        for engine in [*ENGINES, *drawing.ROUNDED, drawing.YARDSTICK, drawing.FLATTENED]
+        for streams in "13"
+        if (engine, streams) != ("reference", "3")
     }
     for row in rows:
         *figures, clip, agreement = list(row.values())[2:]
         same, _, of = agreement.partition("/")
         assert agreement == "is it" if row["engine"] == "reference" else int(same) == int(of) > 0
         assert number(clip) > 0
-        assert all(number(cell) > 0 for column, cell in zip(list(row)[2:], figures, strict=False) if column != "spread")
+        assert all(
+            number(cell) > 0
+            for column, cell in zip(list(row)[2:], figures, strict=False)
+            if column != "spread" and cell != "–"
+        )
+        assert (row["GB/s of weights"] != "–") == row["engine"].startswith("compiled")
 
 
 def test_json_holds_the_machine_and_the_same_rows(capsys):
@@ -116,8 +124,9 @@ def test_the_yardstick_draws_what_our_engines_draw(shape):
     prompt = torch.rand(2, model.receptive_field + 3) * 2 - 1
     expected = torch.cat([generate(model, 60, seeds=[seed], prompt=past) for seed, past in enumerate(prompt)])[:, -60:]
     assert len(expected.unique()) > 5
-    drawn = incremental(PublicStyleWaveNet.from_wavenet(model), uniforms([0, 1], 60), prompt)
-    assert torch.equal(drawn, expected)
+    for convolve in (False, True):
+        drawn = incremental(PublicStyleWaveNet.from_wavenet(model), uniforms([0, 1], 60), prompt, convolve=convolve)
+        assert torch.equal(drawn, expected)
 
 
 def test_its_sampler_follows_its_own_parallel_form_from_the_very_first_sample():
@@ -167,15 +176,21 @@ def test_contenders_start_from_the_same_weights():
             assert torch.equal(mine, its)
 
 
+def test_weights_are_read_once_for_up_to_eight_streams_a_thread():
+    assert [drawing.readings(n, 1) for n in (1, 2, 3, 8, 15, 32)] == [1, 1, 2, 1, 4, 4]
+    assert [drawing.readings(n, 2) for n in (1, 2, 8, 32)] == [1, 2, 2, 4]
+    assert drawing.multiply_adds(WaveNetConfig()) == 1_236_992 - 64 * 64
+
+
 def test_an_engine_that_disagrees_is_caught():
     model, public = small_network().eval(), nn.Identity()
-    draw = sampling.contenders(model, public)["cached"]
+    draw = drawing.contenders(model, public)["cached"]
     prompts = torch.zeros(4, 0)
     expected = draw(uniforms(range(2), 20), prompts[:2]).clone()
-    assert sampling.agreeing(draw, expected, prompts) == (40, 40)
-    assert sampling.agreeing(draw, expected, prompts[:1]) == (20, 20)
+    assert drawing.agreeing(draw, expected, prompts) == (40, 40)
+    assert drawing.agreeing(draw, expected, prompts[:1]) == (20, 20)
     expected[1, 5] += 0.25
-    assert sampling.agreeing(draw, expected, prompts) == (25, 40)
+    assert drawing.agreeing(draw, expected, prompts) == (25, 40)
 
 
 def test_candidates_take_turns_and_the_first_round_does_not_count():

@@ -10,6 +10,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.wavenet.command_line import TINY, one_line_error
 from wavenet import wav
@@ -127,7 +128,8 @@ def test_bench_measures_every_engine_and_says_whether_it_is_right(run, capsys, m
     assert main(["bench", str(run), "--streams", "1", "9", "--threads", "1", "--json", "-q"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {(row["engine"], row["precision"]) for row in rows} == {
-        ("reference", "float32"), ("cached", "float32"), ("compiled", "float32"), ("compiled", "bfloat16"),
+        ("reference", "float32"), ("cached", "float32"),
+            ("compiled", "float32"), ("compiled", "bfloat16"), ("compiled", "int8"),
     }  # fmt: skip
     assert {row["streams"] for row in rows} == {1, 9}
     assert all(row["agrees_with_reference"] and row["samples_per_second"] > 0 for row in rows)
@@ -188,3 +190,33 @@ def test_silence_alone_can_be_trained_on(tmp_path):
     with wav.WavWriter(tmp_path / "silence.wav") as file:
         file.write(np.zeros(8000))
     assert main(["train", str(tmp_path), "-o", str(tmp_path / "run"), "--steps", "1", "-q", *TINY]) == 0
+
+
+@pytest.mark.parametrize("prompted", [False, True])
+def test_a_clip_resumed_is_the_clip_of_one_call(run, recordings, tmp_path, prompted, capsys):
+    more = ["--prompt", str(next(recordings.iterdir())), "--prompt-seconds", "0.1"] if prompted else []
+    common = ["generate", str(run), "--seed", "5", "-q", *more]
+    assert main([*common, "--seconds", "0.5", "-o", str(tmp_path / "whole.wav")]) == 0
+    assert main([*common, "--seconds", "0.2", "-o", str(tmp_path / "part.wav")]) == 0
+    assert (tmp_path / "part.wav").read_bytes() != (tmp_path / "whole.wav").read_bytes()
+    with (tmp_path / "part.wav").open("ab") as file:
+        file.write(b"a killed write that the header does not count")
+    assert main(["generate", "--resume", str(tmp_path / "part.wav"), "--seconds", "0.5", "-q"]) == 0
+    assert (tmp_path / "part.wav").read_bytes() == (tmp_path / "whole.wav").read_bytes()
+    capsys.readouterr()
+    assert main(["generate", "--resume", str(tmp_path / "part.wav"), "-q"]) == 0
+    assert "is complete: 0.5 s" in capsys.readouterr().err
+
+
+def test_a_killed_clip_resumes_to_what_it_would_have_been(run, tmp_path):
+    killed, whole = tmp_path / "killed.wav", tmp_path / "whole.wav"
+    common = ["generate", str(run), "--seconds", "10", "-q", "-o"]
+    with subprocess.Popen([sys.executable, "-m", "wavenet", *common, str(killed)]) as process:
+        deadline = time.monotonic() + 60
+        while not (killed.exists() and killed.stat().st_size > 5000) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    assert 5000 < killed.stat().st_size < 44 + 2 * 10 * 16_000
+    assert main(["generate", "--resume", str(killed), "-q"]) == 0
+    assert main([*common, str(whole)]) == 0
+    assert killed.read_bytes() == whole.read_bytes()

@@ -6,7 +6,7 @@ import torch
 from tests.conftest import SHARED_DATA
 from tests.wavenet.command_line import TINY, one_line_error
 from wavenet.cli import main
-from wavenet.model import WaveNet
+from wavenet.model import WaveNet, WaveNetConfig
 
 
 @pytest.mark.parametrize(
@@ -122,3 +122,21 @@ def test_a_note_is_never_written_over_somebody_elses_file(run, capsys):
 def test_an_odd_argument_is_answered_in_one_line(argv, says, run, recordings, capsys):
     places = {"DATA": recordings, "RUN": run}
     assert says in one_line_error(capsys, [str(places.get(word, word)) for word in argv])
+
+
+def test_a_clip_that_cannot_be_resumed_says_why(run, tmp_path, capsys):
+    clip = tmp_path / "a.wav"
+    assert "a.wav.json" in one_line_error(capsys, ["generate", "--resume", str(clip)])
+    assert main(["generate", str(run), "--seconds", "0.01", "-q", "-o", str(clip)]) == 0
+    capsys.readouterr()
+    assert "--resume takes everything" in one_line_error(capsys, ["generate", "--resume", str(clip), "--seed", "3"])
+    other = tmp_path / "other"
+    WaveNet(WaveNetConfig(dilations=(1, 2))).save_pretrained(other)
+    argv = ["generate", str(other), "--resume", str(clip), "--seconds", "1"]
+    assert "another model" in one_line_error(capsys, argv)
+    clip.write_bytes(b"RIFF, or so it says")
+    argv = ["generate", "--resume", str(clip), "--seconds", "1"]
+    assert "not as this toolkit writes" in one_line_error(capsys, argv)
+    (tmp_path / "a.wav.json").write_text("{}")
+    assert "not a note" in one_line_error(capsys, argv)
+    assert "give a run folder" in one_line_error(capsys, ["generate"])

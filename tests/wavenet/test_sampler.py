@@ -1,5 +1,8 @@
 """Every engine draws the waveform that the reference draws from the same random numbers."""
 
+import logging
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -8,9 +11,10 @@ import torch
 
 from shared.errors import InputError
 from tests.wavenet.networks import small_network
+from wavenet.distributions import Categorical
 from wavenet.model import WaveNet
 from wavenet.sampler import ENGINES, generate, stream, uniforms
-from wavenet.sampler.precision import rounded
+from wavenet.sampler.precision import PRECISIONS, rounded
 
 FAST = [name for name in ENGINES if name != "reference"]
 
@@ -95,54 +99,153 @@ def test_the_method_gives_a_clip_that_saves_and_plays(tmp_path):
 
 
 @pytest.mark.parametrize("engine", FAST)
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 @pytest.mark.parametrize("kernel_size", [2, 3])
-def test_engine_draws_the_reference_waveform_in_bfloat16(engine, kernel_size):
+def test_engine_draws_the_reference_waveform_of_the_rounded_model(engine, precision, kernel_size):
     model = long_network(kernel_size)
     choices = {"seeds": range(5), "prompt": np.linspace(-1, 1, 50)}
-    expected = generate(model, 200, engine="reference", precision="bfloat16", **choices)
-    assert torch.equal(generate(model, 200, engine=engine, precision="bfloat16", **choices), expected)
+    expected = generate(model, 200, engine="reference", precision=precision, **choices)
+    assert torch.equal(generate(model, 200, engine=engine, precision=precision, **choices), expected)
     assert not torch.equal(generate(model, 200, engine=engine, **choices), expected)
 
 
-def test_the_compiled_engine_reads_half_the_bytes_of_a_rounded_model():
+@pytest.mark.parametrize(("precision", "bits"), [("float32", 32), ("bfloat16", 16), ("int8", 8)])
+def test_the_compiled_engine_reads_no_more_bytes_than_the_precision_needs(precision, bits):
     from wavenet.sampler.compiled import Weights
 
+    full, rounded_ = (Weights.of(rounded(long_network(2), each)) for each in ("float32", precision))
+    assert rounded_.products.nbytes * 32 == full.products.nbytes * bits
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_rounding_is_to_the_nearest_step_and_rounding_again_changes_nothing(precision):
     model = long_network(2)
-    full, half = (Weights.of(rounded(model, precision)) for precision in ("float32", "bfloat16"))
-    assert half.dilated.nbytes * 2 == full.dilated.nbytes
-    assert half.skip.nbytes * 2 == full.skip.nbytes
+    once = rounded(model, precision)
+    twice = rounded(once, precision)
+    largest = {"float32": 0.0, "bfloat16": 2**-8, "int8": 0.5 / 127 * (1 + 1e-4)}[precision]
+    for before, after, again in zip(model.parameters(), once.parameters(), twice.parameters(), strict=True):
+        assert torch.equal(after, again)
+        if before.ndim == 3:  # [out, in, k]
+            scale = before.abs() if precision == "bfloat16" else before.abs().amax((1, 2), keepdim=True)
+            assert bool(((after - before).abs() <= largest * scale).all())
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    "widths",
+    [(1, 2, 1), (16, 32, 16), (17, 34, 33), (48, 96, 128), (64, 128, 256), (100, 250, 130)],
+    ids=lambda widths: "×".join(map(str, widths)),
+)
+def test_any_channel_counts_are_compiled_right(widths, precision):
+    """Every kind of panel, 128, 64, 32 and 16 columns wide, and what is left over."""
+    residual, gate, skip = widths
+    model = small_network(
+        dilations=(1, 3, 7),
+        residual_channels=residual,
+        gate_channels=gate,
+        skip_channels=skip,
+        output=Categorical(classes=50),
+    ).eval()
+    for streams in (1, 2, 3, 8, 15):
+        choices = {"seeds": range(streams), "precision": precision}
+        expected = generate(model, 30, engine="cached", **choices)
+        assert torch.equal(generate(model, 30, engine="compiled", **choices), expected), streams
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_threads_and_company_change_nothing(threads):
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_threads_and_company_change_nothing(threads, precision):
     before = torch.get_num_threads()
     model = long_network(2)
     try:
         torch.set_num_threads(threads)
-        together = generate(model, 3000, seeds=range(7), engine="compiled")
+        together = generate(model, 3000, seeds=range(15), engine="compiled", precision=precision)
     finally:
         torch.set_num_threads(before)
-    for seed in (0, 3, 6):
-        assert torch.equal(generate(model, 3000, seeds=[seed], engine="compiled")[0], together[seed])
+    for seed in (0, 7, 8, 12, 14):  # of eight, four, two and one together
+        assert torch.equal(
+            generate(model, 3000, seeds=[seed], engine="compiled", precision=precision)[0], together[seed]
+        )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("done", [1, 30, 90])
-def test_continuing_a_clip_equals_not_having_stopped(engine, done):
+@pytest.mark.parametrize("prompt", [0, 70], ids="prompt {}".format)
+@pytest.mark.parametrize("done", [1, 10, 90], ids="{} done".format)
+def test_continuing_a_clip_equals_not_having_stopped(engine, prompt, done):
+    """The receptive field is 31: ``done`` is less, and more."""
     model = long_network(2)
-    whole = generate(model, 100, seeds=[1, 2], engine=engine)
-    rest = generate(model, 100 - done, seeds=[1, 2], prompt=whole[:, :done], start=done, engine=engine)
-    assert torch.equal(rest, whole)
+    choices = {"seeds": [1, 2], "engine": engine, "prompt": np.sin(np.arange(prompt)) if prompt else None}
+    whole = generate(model, 100, **choices)
+    assert torch.equal(generate(model, 100 - done, drawn=whole[:, prompt : prompt + done], **choices), whole)
 
 
-def test_a_model_that_cannot_be_compiled_is_refused_in_one_line(monkeypatch):
+@pytest.mark.parametrize("engine", FAST)
+def test_continuing_restores_the_state_to_the_last_bit(engine):
+    """Equal codes could be luck; here the numbers inside are equal."""
+    model = long_network(2)
+    noise = uniforms([3, 4], 200)
+    with torch.inference_mode():
+        straight = ENGINES[engine](model, torch.zeros(1, 0), 2, 1.0)
+        wave = straight.draw(noise)
+        resumed = ENGINES[engine](model, torch.zeros(1, 0), 2, 1.0)
+        resumed.hear(wave[:, -model.receptive_field :])
+    for a, b in zip(_rings(straight, model), _rings(resumed, model), strict=True):
+        assert np.array_equal(a, b)
+
+
+def _rings(sampler, model):
+    """What each block remembers, oldest first."""
+    if hasattr(sampler, "groups"):
+        for group in sampler.groups:
+            ends = [*group.starts[1:], len(group.rings)]
+            for start, end, place, block in zip(group.starts, ends, group.places, model.blocks, strict=True):
+                size = block.window.history * len(group.newest) * group.weights.widths[0]
+                ring = group.rings[start:end][:size].reshape(block.window.history, -1)
+                yield np.roll(ring, -place, axis=0)
+    else:
+        for ring in sampler.rings:
+            yield np.stack([np.roll(torch.stack(ring.inputs).numpy(), -ring.at, axis=0)])
+
+
+@pytest.mark.parametrize("engine", FAST)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_an_engine_remembers_after_long_is_what_the_network_says(engine, precision):
+    """Float32 errors do not build up: after 5000 steps the rings hold what one parallel pass computes."""
+    model = rounded(long_network(2), precision)
+    with torch.inference_mode():
+        sampler = ENGINES[engine](model, torch.zeros(1, 0), 1, 1.0)
+        wave = sampler.draw(uniforms([0], 5000))
+        fresh = ENGINES[engine](model, wave, 1, 1.0)  # primed by one parallel pass
+    for stepped, primed in zip(_rings(sampler, model), _rings(fresh, model), strict=True):
+        assert np.abs(stepped - primed).max() < 1e-4
+
+
+def test_a_model_that_cannot_be_compiled_is_refused_in_one_line(monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "wavenet.sampler.compiled", raising=False)
-    monkeypatch.delitem(sys.modules, "wavenet.sampler.kernels", raising=False)
-    monkeypatch.delattr("wavenet.sampler.compiled", raising=False)
+    for name in ("compiled", "kernels", "vectors"):
+        monkeypatch.delitem(sys.modules, f"wavenet.sampler.{name}", raising=False)
+        monkeypatch.delattr(f"wavenet.sampler.{name}", raising=False)
     with pytest.raises(InputError, match=r"needs numba.*take cached"):
         generate(long_network(2), 5, seeds=[0], engine="compiled")
-    assert generate(long_network(2), 5, seeds=[0], engine="auto").shape == (1, 5)
+    with caplog.at_level(logging.WARNING, "wavenet.sampler"):
+        assert generate(long_network(2), 5, seeds=[0], engine="auto").shape == (1, 5)
+    assert "going on with the engine cached" in caplog.text
+
+
+def test_compiling_is_announced_once_and_kept_for_the_next_process(tmp_path):
+    script = (
+        "import torch; from wavenet.model import WaveNet, WaveNetConfig; from wavenet.sampler import generate\n"
+        "model = WaveNet(WaveNetConfig(dilations=(1,), residual_channels=16, gate_channels=32, skip_channels=16))\n"
+        "print(generate(model.eval(), 50, seeds=[0]).shape)"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert first.stdout == second.stdout == "torch.Size([1, 50])\n"
+    assert first.stderr.count("compiling the sampler") == 1
+    assert second.stderr == ""
 
 
 @pytest.mark.slow

@@ -1,16 +1,16 @@
 """Drawing waveforms. Randomness is an input: what is drawn is a function of the model, uniform numbers and a prompt.
 
-An engine is a function ``begin(model, prompt [b or 1, p], streams, temperature)`` that returns ``draw``, which takes
-uniform numbers ``[b, n]`` and gives the next samples ``[b, n]``, and may be called again and again. ``reference`` says
-what is right, and every other engine must draw the same waveform from the same numbers. ``p`` may be 0; before the
-prompt there is silence.
+An engine is a function ``engine(model, prompt [b or 1, p], streams, temperature)`` that returns a ``Sampler``.
+``reference`` says what is right, and every other engine must draw the same waveform from the same numbers. ``p`` may
+be 0; before the prompt there is silence.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,35 +18,58 @@ from torch import Tensor
 
 from shared.errors import InputError
 from wavenet.model import WaveNet
-from wavenet.sampler import cached, reference
+from wavenet.sampler.cached import Cached
 from wavenet.sampler.precision import rounded
+from wavenet.sampler.reference import Reference
 
-Draw = Callable[[Tensor], Tensor]
-Engine = Callable[[WaveNet, Tensor, int, float], Draw]
 
+class Sampler(Protocol):
+    """Some clips that grow together."""
+
+    def draw(self, uniforms: Tensor) -> Tensor:
+        """The next samples ``[b, n]``, one for each of the numbers ``[b, n]`` in [0, 1)."""
+
+    def hear(self, wave: Tensor) -> None:
+        """Go on behind ``wave [b, n]`` as if it had been drawn."""
+
+
+Engine = Callable[[WaveNet, Tensor, int, float], Sampler]
+
+log = logging.getLogger(__name__)
 BLOCK = 320  # samples given out at a time: 20 ms
 
 
-def _compiled(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Draw:
+def _compiled(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Sampler:
+    if model.device.type != "cpu":
+        raise InputError(f"the compiled engine runs on the CPU and the model is on {model.device.type}; take cached")
     try:
         from wavenet.sampler import compiled  # numba takes a second to load
     except ImportError as error:
         raise InputError(f"the compiled engine needs numba, which does not load here ({error}); take cached") from None
-    return compiled.begin(model, prompt, streams, temperature)
+    return compiled.Compiled(model, prompt, streams, temperature)
 
 
-ENGINES: dict[str, Engine] = {"reference": reference.begin, "cached": cached.begin, "compiled": _compiled}
+def _fastest(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Sampler:
+    """What ``auto`` means: compiled where it runs, else cached."""
+    if model.device.type == "cpu":
+        try:
+            return _compiled(model, prompt, streams, temperature)
+        except InputError as reason:
+            log.warning("%s: going on with the engine cached, which is slower", str(reason).partition(";")[0])
+    return Cached(model, prompt, streams, temperature)
 
 
-def fastest(model: WaveNet) -> str:
-    """The name of the fastest engine that can run this model here: what ``auto`` means."""
-    if model.device.type != "cpu":
-        return "cached"
-    try:
-        import numba  # noqa: F401
-    except ImportError:
-        return "cached"
-    return "compiled"
+ENGINES: dict[str, Engine] = {"reference": Reference, "cached": Cached, "compiled": _compiled}
+
+
+@torch.inference_mode()
+def begin(
+    model: WaveNet, engine: str = "auto", prompt: Tensor | None = None, streams: int = 1, temperature: float = 1.0
+) -> Sampler:
+    """``streams`` clips behind ``prompt [streams or 1, p]``, ready to draw."""
+    build = _fastest if engine == "auto" else ENGINES[engine]
+    past = torch.zeros(1, 0) if prompt is None else prompt
+    return build(model, past.to(model.device), streams, temperature)
 
 
 @torch.inference_mode()
@@ -54,9 +77,8 @@ def run(
     model: WaveNet, uniforms: Tensor, prompt: Tensor | None = None, temperature: float = 1.0, engine: str = "auto"
 ) -> Tensor:
     """The waveform ``[b, t]`` that these uniform numbers ``[b, t]`` draw behind ``prompt [b or 1, p]``."""
-    past = torch.zeros(1, 0) if prompt is None else prompt
-    begin = ENGINES[fastest(model) if engine == "auto" else engine]
-    return begin(model, past.to(model.device), len(uniforms), temperature)(uniforms.to(model.device)).cpu()
+    sampler = begin(model, engine, prompt, len(uniforms), temperature)
+    return sampler.draw(uniforms.to(model.device)).cpu()
 
 
 def uniforms(seeds: Sequence[int], samples: int, start: int = 0) -> Tensor:
@@ -87,34 +109,41 @@ def stream(
     prompt: Any = None,
     engine: str = "auto",
     precision: str = "float32",
-    start: int = 0,
+    drawn: Any = None,
 ) -> Iterator[Tensor]:
-    """Generate one clip a seed and give it out as it grows: blocks ``[b, n]`` on the CPU, the prompt not included.
+    """Generate one clip a seed and give it out as it grows: blocks ``[b, n]`` on the CPU, only what is new.
 
     ``prompt`` is one for all, ``[p]``, or one each, ``[b, p]``; ``engine`` is a name in ``ENGINES`` or ``auto``;
-    ``precision`` is that of the weights, see ``wavenet.sampler.precision``. What was drawn so far is all the state
-    there is: to go on with a clip, give it (or its last receptive field) as the prompt and its length as ``start``,
-    the place in the random numbers.
+    ``precision`` is that of the weights, see ``wavenet.sampler.precision``.
+
+    A clip is all the state there is. To go on with clips that were stopped, give what was ``drawn [b, n]`` behind
+    the same prompt: the engine hears the last receptive field of it again, step by step, and then draws, to the
+    last bit, what it would have drawn. ``samples`` counts the new ones.
     """
     if not 0 <= temperature < math.inf:
         raise ValueError(f"temperature is a number from 0 up, got {temperature}")
     past = _as_rows(prompt) if prompt is not None else torch.zeros(1, 0)
     if len(past) not in (1, len(seeds)):
         raise ValueError(f"{len(past)} prompts for {len(seeds)} clips; give one for all or one each")
-    begin = ENGINES[fastest(model) if engine == "auto" else engine]
-    draw = begin(rounded(model, precision), past.to(model.device), len(seeds), temperature)
+    before = _as_rows(drawn) if drawn is not None else torch.zeros(len(seeds), 0)
+    if len(before) != len(seeds):
+        raise ValueError(f"{len(before)} clips were drawn and {len(seeds)} have a seed")
+    sampler = begin(rounded(model, precision), engine, past, len(seeds), temperature)
+    if before.shape[1]:
+        sampler.hear(before[:, -model.receptive_field :].to(model.device))
     for at in range(0, samples, BLOCK):
-        numbers = uniforms(seeds, min(BLOCK, samples - at), start + at)
-        yield draw(numbers.to(model.device)).cpu()
+        numbers = uniforms(seeds, min(BLOCK, samples - at), before.shape[1] + at)
+        yield sampler.draw(numbers.to(model.device)).cpu()
 
 
-def generate(model: WaveNet, samples: int, *, seeds: Sequence[int], prompt: Any = None, **choices: Any) -> Tensor:
-    """Generate one clip a seed, whole: prompt and new sound, ``[b, p + samples]``; choices as for ``stream``."""
-    blocks = list(stream(model, samples, seeds=seeds, prompt=prompt, **choices))
-    if prompt is not None:
-        blocks.insert(0, _as_rows(prompt).expand(len(seeds), -1))
-    return torch.cat(blocks, dim=1)
+def generate(
+    model: WaveNet, samples: int, *, seeds: Sequence[int], prompt: Any = None, drawn: Any = None, **choices: Any
+) -> Tensor:
+    """Generate one clip a seed, whole: prompt, what was drawn before, and new sound; choices as for ``stream``."""
+    blocks = list(stream(model, samples, seeds=seeds, prompt=prompt, drawn=drawn, **choices))
+    given = [_as_rows(part).expand(len(seeds), -1) for part in (prompt, drawn) if part is not None]
+    return torch.cat([*given, *blocks], dim=1)
 
 
-def _as_rows(prompt: Any) -> Tensor:
-    return torch.atleast_2d(torch.as_tensor(np.asarray(prompt), dtype=torch.float32))
+def _as_rows(wave: Any) -> Tensor:
+    return torch.atleast_2d(torch.as_tensor(np.asarray(wave), dtype=torch.float32))

@@ -5,8 +5,6 @@ The rings are primed by one parallel pass over the last receptive field of silen
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -55,30 +53,41 @@ class Step:
         return x, gated
 
 
-def begin(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Callable[[Tensor], Tensor]:
-    """``streams`` clips behind ``prompt [streams or 1, p]``; each call draws on: ``uniforms [b, n] -> wave [b, n]``."""
-    output = model.config.output
-    steps = [Step(block) for block in model.blocks]
-    newest, rings = primed(model, prompt, streams)
-    head = (model.skip, model.hidden, model.output)
-    skip, hidden, last = ((layer.weight[..., 0].t().contiguous(), layer.bias) for layer in head)
+class Cached:
+    """``streams`` clips behind ``prompt [streams or 1, p]``."""
 
-    def draw(uniforms: Tensor) -> Tensor:
-        nonlocal newest
+    def __init__(self, model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0):
+        self.model, self.temperature = model, temperature
+        self.steps = [Step(block) for block in model.blocks]
+        self.newest, self.rings = primed(model, prompt, streams)
+        head = (model.skip, model.hidden, model.output)
+        self.head = [(layer.weight[..., 0].t().contiguous(), layer.bias) for layer in head]
+
+    def draw(self, uniforms: Tensor) -> Tensor:
+        """The next samples ``[b, n]``, one for each of the numbers ``[b, n]``."""
         drawn = []
+        (skip, skip_bias), (hidden, hidden_bias), (last, last_bias) = self.head
         for uniform in uniforms.unbind(1):
-            x = model.input(output.encode(newest))
-            gated = []
-            for step, ring in zip(steps, rings, strict=True):
-                x, z = step(x, ring.push(x))
-                gated.append(z)
-            y = F.relu(torch.addmm(skip[1], torch.cat(gated, dim=1), skip[0]))
-            y = F.relu(torch.addmm(hidden[1], y, hidden[0]))
-            newest = output.sample(torch.addmm(last[1], y, last[0]), uniform, temperature)
-            drawn.append(newest)
+            y = F.relu(torch.addmm(skip_bias, torch.cat(self._push(), dim=1), skip))
+            y = F.relu(torch.addmm(hidden_bias, y, hidden))
+            parameters = torch.addmm(last_bias, y, last)
+            self.newest = self.model.config.output.sample(parameters, uniform, self.temperature)
+            drawn.append(self.newest)
         return torch.stack(drawn, dim=1)
 
-    return draw
+    def hear(self, wave: Tensor) -> None:
+        """Go on behind ``wave [b, n]`` as if it had been drawn."""
+        for sample in wave.unbind(1):
+            self._push()
+            self.newest = sample
+
+    def _push(self) -> list[Tensor]:
+        """Let every block see the newest sample; their gated outputs."""
+        x, gated = self.model.input(self.model.config.output.encode(self.newest)), []
+        for step, ring in zip(self.steps, self.rings, strict=True):
+            x, z = step(x, ring.push(x))
+            gated.append(z)
+        return gated
 
 
 def primed(model: WaveNet, prompt: Tensor, batch: int) -> tuple[Tensor, list[Ring]]:

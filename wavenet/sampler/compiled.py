@@ -1,33 +1,40 @@
 """The whole sampling loop in machine code, on the CPU: no Python between samples, the interpreter's lock released.
 
 Weights are laid out once, transposed and padded to whole vectors; streams are spread over the threads, and each
-thread draws its streams together, so that a weight read once serves up to four of them.
+thread draws its streams together, so that a weight read once serves up to eight of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numba.core.errors import NumbaError
+from numba.core.event import Event, Listener, install_listener
 from torch import Tensor
 
 from shared.errors import InputError
 from wavenet.distributions.categorical import mu_law_decode, mu_law_encode
 from wavenet.model import WaveNet
 from wavenet.sampler.cached import Ring, primed
-from wavenet.sampler.kernels import LANES, draw
+from wavenet.sampler.kernels import draw
+from wavenet.sampler.precision import step_of
+from wavenet.sampler.vectors import LANES, PANELS
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A network's weights as flat float32 arrays, every width padded with zeros to whole vectors.
+    """A network's weights as flat arrays in the order of their use, every width padded with zeros to whole vectors.
 
-    Matrices are ``[inputs, outputs]``; those of the blocks lie one behind the other. A zero stays zero through every
-    layer, so padding changes nothing. Matrices whose numbers are all bfloat16 are stored as such, in half the bytes;
-    nothing is lost by it, so precision is chosen by rounding the model (``wavenet.sampler.precision``).
+    A zero stays zero through every layer, so padding changes nothing. Numbers that all fit bfloat16, or all int8
+    times a scale an output, are stored as such, in half or a quarter of the bytes; nothing is lost by it, so
+    precision is chosen by rounding the model (``wavenet.sampler.precision``).
     """
 
     widths: np.ndarray  # residual, half of the gate, skip, classes: padded
@@ -35,16 +42,13 @@ class Weights:
     taps: int
     classes: int
     embedding: np.ndarray
-    dilated: np.ndarray
-    dilated_bias: np.ndarray
-    residual: np.ndarray
-    residual_bias: np.ndarray
-    skip: np.ndarray
-    skip_bias: np.ndarray
-    hidden: np.ndarray
-    hidden_bias: np.ndarray
-    output: np.ndarray
-    output_bias: np.ndarray
+    products: np.ndarray
+    """All matrices ``[rows, columns]``, in panels (``wavenet.sampler.vectors``)."""
+    offsets: np.ndarray
+    """Where each begins."""
+    biases: np.ndarray
+    scales: np.ndarray
+    bias_offsets: np.ndarray
 
     @classmethod
     def of(cls, model: WaveNet) -> Weights:
@@ -59,48 +63,40 @@ class Weights:
         def array(tensor: Tensor) -> np.ndarray:
             return tensor.detach().float().numpy()
 
-        dilated, dilated_bias = np.zeros((layers, taps, r, 2, h)), np.zeros((layers, 2, h))
-        residual, residual_bias = np.zeros((layers, h, r)), np.zeros((layers, r))
-        for at, block in enumerate(model.blocks):
+        matrices, biases = [], []
+        for block in model.blocks:
             weight = array(block.dilated.weight).reshape(2, half, config.residual_channels, taps)
-            dilated[at, :, : config.residual_channels, :, :half] = weight.transpose(3, 2, 0, 1)
-            dilated_bias[at, :, :half] = array(block.dilated.bias).reshape(2, half)
+            matrices.append(framed(weight.transpose(3, 2, 0, 1), (taps, r, 2, h)).reshape(taps * r, 2 * h))
+            biases.append(framed(array(block.dilated.bias).reshape(2, half), (2, h)).ravel())
             if block.residual is not None:
-                residual[at, :half, : config.residual_channels] = array(block.residual.weight)[..., 0].T
-                residual_bias[at, : config.residual_channels] = array(block.residual.bias)
-        skip = np.zeros((layers, h, s))
-        skip[:, :half, : config.skip_channels] = (
-            array(model.skip.weight)[..., 0].reshape(config.skip_channels, layers, half).transpose(1, 2, 0)
-        )
-        matrices = [
-            framed(array(model.input.weight), (c, r)),
-            dilated,
-            dilated_bias,
-            residual,
-            residual_bias,
-            skip,
-            framed(array(model.skip.bias), (s,)),
+                matrices.append(framed(array(block.residual.weight)[..., 0].T, (h, r)))
+                biases.append(framed(array(block.residual.bias), (r,)))
+            else:
+                matrices.append(np.zeros((h, r), np.float32))  # never used: every block has two places
+                biases.append(np.zeros(r, np.float32))
+        skip = array(model.skip.weight)[..., 0].reshape(config.skip_channels, layers, half).transpose(1, 2, 0)
+        matrices += [
+            framed(skip, (layers, h, s)).reshape(layers * h, s),
             framed(array(model.hidden.weight)[..., 0].T, (s, s)),
-            framed(array(model.hidden.bias), (s,)),
             framed(array(model.output.weight)[..., 0].T, (s, c)),
-            framed(array(model.output.bias), (c,)),
         ]
-        flat = [torch.from_numpy(np.ascontiguousarray(matrix, np.float32)) for matrix in matrices]
-        products = {1: 2 * h, 3: r, 5: s, 7: s, 9: c}  # the matrices among them, and their columns
-        if all(torch.equal(flat[at], flat[at].bfloat16().float()) for at in products):
-            for at, columns in products.items():
-                flat[at] = paired(flat[at], columns)
-        flat = [array.numpy().ravel() for array in flat]
-        widths = np.array([r, h, s, c])
-        return cls(widths, np.array(config.dilations), taps, config.output.classes, *flat)
-
-    @property
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """All arrays of weights, in the order that ``kernels.draw`` takes them."""
-        return (
-            self.embedding, self.dilated, self.dilated_bias, self.residual, self.residual_bias, self.skip,
-            self.skip_bias, self.hidden, self.hidden_bias, self.output, self.output_bias,
-        )  # fmt: skip
+        biases += [
+            framed(array(layer.bias), (wide,))
+            for layer, wide in ((model.skip, s), (model.hidden, s), (model.output, c))
+        ]
+        words, scales = packed(matrices)
+        return cls(
+            widths=np.array([r, h, s, c]),
+            dilations=np.array(config.dilations),
+            taps=taps,
+            classes=config.output.classes,
+            embedding=framed(array(model.input.weight), (c, r)).ravel(),
+            products=aligned(words),
+            offsets=starts(words),
+            biases=aligned(biases),
+            scales=aligned(scales),
+            bias_offsets=starts(biases),
+        )
 
 
 class Streams:
@@ -119,43 +115,122 @@ class Streams:
                 view = self.rings[start : start + history * streams * width].reshape(history, streams, width)
                 view[..., : past.shape[2]] = past
 
-    def draw(self, uniforms: np.ndarray, temperature: float) -> np.ndarray:
-        """The next codes, ``[streams, n]``, one for each of the uniform numbers ``[streams, n]``."""
-        codes = np.empty(uniforms.shape, np.int64)
+    def go_on(self, codes: np.ndarray, uniforms: np.ndarray, temperature: float) -> None:
+        """The next ``codes [streams, n]``: those given, or drawn with ``uniforms [streams, n]`` if there are any."""
         weights = self.weights
         draw(
-            codes, self.newest, np.ascontiguousarray(uniforms), temperature, self.rings, self.starts, self.places,
-            weights.dilations, weights.taps, weights.classes, weights.widths, *weights.arrays,
+            codes, self.newest, uniforms, temperature, self.rings, self.starts, self.places,
+            weights.dilations, weights.taps, weights.classes, weights.widths, weights.embedding,
+            weights.products, weights.offsets, weights.biases, weights.scales, weights.bias_offsets,
         )  # fmt: skip
-        return codes
 
 
-def begin(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Callable[[Tensor], Tensor]:
-    """``streams`` clips behind ``prompt [streams or 1, p]``; each call draws on: ``uniforms [b, n] -> wave [b, n]``."""
-    if model.device.type != "cpu":
-        raise InputError(f"the compiled engine runs on the CPU and the model is on {model.device.type}; take cached")
-    classes = model.config.output.classes
-    weights = Weights.of(model)
-    newest, rings = primed(model, prompt, streams)
-    codes = mu_law_encode(newest, classes).numpy()
-    threads = min(streams, torch.get_num_threads())
-    shares = np.array_split(np.arange(streams), threads)
-    groups = [Streams(weights, rings, codes, share) for share in shares]
-    pool = ThreadPoolExecutor(threads) if threads > 1 else None
+class Compiled:
+    """``streams`` clips behind ``prompt [streams or 1, p]``, spread over torch's number of threads."""
 
-    def draw(uniforms: Tensor) -> Tensor:
-        numbers = uniforms.double().numpy()
-        parts = [numbers[share] for share in shares]
-        each = (pool.map if pool else map)(Streams.draw, groups, parts, [temperature] * threads)
-        return mu_law_decode(torch.from_numpy(np.concatenate(list(each))), classes)
+    def __init__(self, model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0):
+        self.classes, self.temperature = model.config.output.classes, temperature
+        weights = Weights.of(model)
+        newest, rings = primed(model, prompt, streams)
+        codes = mu_law_encode(newest, self.classes).numpy()
+        threads = min(streams, torch.get_num_threads())
+        self.shares = np.array_split(np.arange(streams), threads)
+        self.groups = [Streams(weights, rings, codes, share) for share in self.shares]
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        compile(self.groups[0])
 
-    return draw
+    def draw(self, uniforms: Tensor) -> Tensor:
+        """The next samples ``[b, n]``, one for each of the numbers ``[b, n]``."""
+        codes = np.empty(uniforms.shape, np.int64)
+        self._go_on(codes, uniforms.double().numpy())
+        return mu_law_decode(torch.from_numpy(codes), self.classes)
+
+    def hear(self, wave: Tensor) -> None:
+        """Go on behind ``wave [b, n]`` as if it had been drawn."""
+        self._go_on(mu_law_encode(wave, self.classes).numpy(), np.empty((len(wave), 0)))
+
+    def _go_on(self, codes: np.ndarray, uniforms: np.ndarray) -> None:
+        def of(share: np.ndarray, group: Streams) -> None:
+            mine = codes[share]
+            group.go_on(mine, uniforms[share], self.temperature)
+            codes[share] = mine
+
+        list((self.pool.map if self.pool else map)(of, self.shares, self.groups))
 
 
-def paired(matrix: Tensor, columns: int) -> Tensor:
-    """bfloat16 rows two by two in 32-bit words, uint32 ``[rows / 2, columns]``; the even row in the lower half."""
-    bits = matrix.bfloat16().view(torch.int16).view(-1, 2, columns).to(torch.int32)
-    return ((bits[:, 1] << 16) | (bits[:, 0] & 0xFFFF)).view(torch.uint32)
+def compile(streams: Streams) -> None:
+    """Have the machine code ready, and say so if that takes seconds; InputError where numba cannot make it."""
+    with install_listener("numba:compile", _Announcement()):  # silent where it was kept from an earlier time
+        try:
+            streams.go_on(np.empty((len(streams.newest), 0), np.int64), np.empty((len(streams.newest), 0)), 1.0)
+        except (NumbaError, OSError, RuntimeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise InputError(f"the sampler cannot be compiled here ({reason}); take the engine cached") from None
+
+
+class _Announcement(Listener):
+    said = False
+
+    def on_start(self, _: Event) -> None:
+        if not self.said:
+            log.warning("compiling the sampler for this machine: seconds, once for each precision, then it is kept")
+        self.said = True
+
+    def on_end(self, _: Event) -> None:
+        pass
+
+
+def packed(matrices: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Each matrix ``[rows, columns]`` as words, flat and in panels, and a scale a column.
+
+    Rows share a word, the first in its lowest bits, where all matrices allow it: two of bfloat16 as uint32, or four
+    of int8 as int32.
+    """
+    scales = [np.ones(matrix.shape[1], np.float32) for matrix in matrices]
+    if all(map(is_bfloat16, matrices)):
+        words = [joined(torch.from_numpy(each).bfloat16().view(torch.int16).numpy(), 2) for each in matrices]
+        return [in_panels(each.view(np.uint32)) for each in words], scales
+    steps = [step_of(torch.from_numpy(matrix), 0).numpy() for matrix in matrices]
+    whole = [np.rint(matrix / step) for matrix, step in zip(matrices, steps, strict=True)]
+    if all(np.array_equal(n * step, matrix) for n, step, matrix in zip(whole, steps, matrices, strict=True)):
+        words = [joined(each.astype(np.int8), 4) for each in whole]
+        return [in_panels(each) for each in words], [step.ravel() * np.float32(2.0**-24) for step in steps]
+    return [in_panels(each) for each in matrices], scales
+
+
+def is_bfloat16(matrix: np.ndarray) -> bool:
+    """Whether rounding to bfloat16 changes nothing."""
+    tensor = torch.from_numpy(matrix)
+    return torch.equal(tensor, tensor.bfloat16().float())
+
+
+def joined(matrix: np.ndarray, rows: int) -> np.ndarray:
+    """So many rows of small integers to a row of int32 words, the first in the lowest bits."""
+    rows_first = matrix.reshape(-1, rows, matrix.shape[1]).transpose(0, 2, 1)
+    return np.ascontiguousarray(rows_first).view(np.int32)[..., 0]
+
+
+def in_panels(words: np.ndarray) -> np.ndarray:
+    """``[rows, columns]`` to panels one behind the other, as wide as fits."""
+    columns, cuts, at = words.shape[1], [], 0
+    for width in PANELS:
+        while columns - at >= width:
+            cuts.append(words[:, at : at + width].ravel())
+            at += width
+    return np.concatenate(cuts)
+
+
+def starts(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Where each begins when they lie one behind the other."""
+    return np.cumsum([0, *map(len, arrays)])[:-1]
+
+
+def aligned(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """One behind the other, from the beginning of a cache line on: torch places its tensors so."""
+    whole = np.concatenate(arrays)
+    place = torch.empty(len(whole), dtype=torch.int32).numpy().view(whole.dtype)
+    place[:] = whole
+    return place
 
 
 def padded(width: int) -> int:

@@ -1,0 +1,74 @@
+"""What the sampling benchmark compares: every engine, the yardsticks, their work, and what coarser weights cost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor
+
+from recipes.benchmarks.machine import using_threads
+from recipes.benchmarks.public_style import PublicStyleWaveNet, incremental
+from wavenet.data import Recordings
+from wavenet.evaluate import bits_per_sample
+from wavenet.model import WaveNet, WaveNetConfig
+from wavenet.sampler import ENGINES, run, uniforms
+from wavenet.sampler.precision import PRECISIONS, rounded
+
+YARDSTICK, FLATTENED = "public style", "public style, flattened"
+ROUNDED = {f"compiled, {precision}": precision for precision in PRECISIONS if precision != "float32"}
+
+Draw = Callable[[Tensor, Tensor], Tensor]
+"""``uniforms [b, t]`` and ``prompt [b, p]`` to a waveform ``[b, t]``."""
+
+
+def contenders(model: WaveNet, public: PublicStyleWaveNet) -> dict[str, Draw]:
+    """Every engine there is, and the yardstick."""
+
+    coarse = {name: rounded(model, precision) for name, precision in ROUNDED.items()}
+
+    def drawing(network: WaveNet, engine: str) -> Draw:
+        return lambda numbers, prompt: run(network, numbers, prompt, engine=engine)
+
+    return {
+        **{name: drawing(model, name) for name in ENGINES},
+        **{name: drawing(network, "compiled") for name, network in coarse.items()},
+        YARDSTICK: lambda numbers, prompt: incremental(public, numbers, prompt, convolve=True),
+        FLATTENED: lambda numbers, prompt: incremental(public, numbers, prompt),
+    }
+
+
+def multiply_adds(config: WaveNetConfig) -> int:
+    """Of one sample."""
+    r, gate, s = config.residual_channels, config.gate_channels, config.skip_channels
+    layers, half = len(config.dilations), gate // 2
+    blocks = layers * (config.kernel_size * r * gate + half * s) + (layers - 1) * half * r
+    return blocks + s * s + s * config.output.classes
+
+
+def readings(streams: int, threads: int) -> int:
+    """How often the compiled engine reads its weights for a sample of every stream: streams go by 8, 4, 2 and 1."""
+    shares = [streams // threads + (at < streams % threads) for at in range(min(streams, threads))]
+    return sum(share // 8 + (share % 8).bit_count() for share in shares)
+
+
+def agreeing(draw: Draw, expected: Tensor, prompts: Tensor) -> tuple[int, int]:
+    """How many samples are the reference's up to the first in each stream that is not, and of how many.
+
+    ``expected [r, t]`` is what the reference drew for the first prompts; further prompts run beside them, for an
+    engine may take another path for more streams.
+    """
+    drawn = draw(uniforms(range(len(prompts)), expected.shape[1]), prompts)
+    same = drawn[: len(expected)] == expected[: len(drawn)]
+    return int(same.long().cumprod(dim=1).sum()), same.numel()
+
+
+def costs(run: Path, data: Path) -> list[str]:
+    """Bits per sample of a trained model with the weights of each precision, on what its run held back."""
+    model = WaveNet.from_pretrained(run)
+    tracks = Recordings(path=str(data.resolve())).load(0.1, None)
+    with using_threads(os.cpu_count() or 1):
+        bits = {name: bits_per_sample(rounded(model, name), tracks.validation).bits for name in PRECISIONS}
+    each = ", ".join(f"{name} {value:.4f} ({value - bits['float32']:+.4f})" for name, value in bits.items())
+    return [f"Bits per sample of a trained model ({run.name}, held-back part of {data.name}): {each}."]

@@ -1,0 +1,184 @@
+"""Which picture belongs to which mask, by their names; what has no partner, or two, is named and left out.
+
+Names are paths below the folder, without their ending and in Unicode's composed form: macOS stores accents in two
+parts. Order is by name as people count, the same on every system. Nothing is opened here.
+"""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+from segmentation.data.split import natural
+from segmentation.images import refusal, shown
+
+ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm"})
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and its mask, which may not be there or not be good; ``name`` is what they share."""
+
+    name: str
+    image: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class Found:
+    """Pairs in the order of their names, and one line for each file that has no place in one."""
+
+    root: Path
+    pairs: tuple[Pair, ...]
+    refused: tuple[str, ...] = ()
+
+
+def in_folders(root: Path | str, images: str = "images", masks: str = "masks") -> Found:
+    """Pairs of equal names in two folders below ``root``, folders inside them included.
+
+    Files count by their ending, in capitals or not; others and hidden ones are passed over in silence. Where no name
+    has a partner, endings that all masks share (``_mask``), and all pictures, are put aside. Raises InputError
+    where a folder is missing or nothing fits together.
+    """
+    root = Path(root)
+    folders = [root / images, root / masks]
+    for folder in folders:
+        if not _is_folder(folder):
+            raise refusal(folder, "no such folder", _advice(root, images, masks))
+    shut: list[str] = []
+    sides = [_named(_walk(folder, shut), folder) for folder in folders]
+    if not sides[0].keys() & sides[1].keys():
+        sides = [_without_ending(side) for side in sides]
+    pairs, refused = [], []
+    for name in sorted(sides[0].keys() | sides[1].keys(), key=natural):
+        here, there = sides[0].get(name, []), sides[1].get(name, [])
+        if len(here) == len(there) == 1:
+            pairs.append(Pair(name, here[0], there[0]))
+            continue
+        for files, others, what, other in ((here, there, "picture", "mask"), (there, here, "mask", "picture")):
+            if len(files) > 1:
+                names = " and ".join(shown(file.name) for file in files)
+                refused.append(str(refusal(files[0], f"{names} have one name, for one {other}", "rename one of them")))
+            elif files and not others:
+                wanted = folders[files is here] / name
+                refused.append(str(refusal(files[0], f"this {what} has no {other} {shown(wanted)}.*", "add it")))
+    return _checked(root, pairs, [*shut, *refused])
+
+
+def in_list(path: Path | str) -> Found:
+    """Pairs named by a text file, one a line: picture, mask, between them a comma, a tab or a space.
+
+    Relative paths begin at the list's folder. Lines that begin with # are passed over. Raises InputError, naming the
+    line, where it has not two columns.
+    """
+    path = Path(path)
+    pairs, seen, refused = [], {}, []
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        mark = next((mark for mark in ",\t" if mark in line), " ")
+        cells = [
+            cell.strip() for cell in next(csv.reader([line], delimiter=mark, skipinitialspace=True)) if cell.strip()
+        ]
+        if len(cells) != 2:
+            raise refusal(path, f"line {number} has {len(cells)} columns, not 2", "write picture,mask on each line")
+        name = _plain(Path(cells[0]).with_suffix("").as_posix())
+        image, mask = (path.parent / cell for cell in cells)
+        if image in seen:
+            refused.append(str(refusal(image, f"is on the lines {seen[image]} and {number}", "name it once")))
+            continue
+        seen[image] = number
+        pairs.append(Pair(name, image, mask))
+    return _checked(path, sorted(pairs, key=lambda pair: natural(pair.name)), refused)
+
+
+def in_voc(root: Path | str, image_set: str) -> Found:
+    """Pairs of a Pascal VOC folder (VOCdevkit/VOC2012): those that ImageSets/Segmentation/``image_set``.txt names."""
+    root = Path(root)
+    if not (root / "JPEGImages").is_dir() and (inner := sorted(root.glob("**/JPEGImages"))):
+        root = inner[-1].parent
+    names = [line.strip() for line in _lines(root / "ImageSets" / "Segmentation" / f"{image_set}.txt")]
+    pairs = [
+        Pair(_plain(name), root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png")
+        for name in dict.fromkeys(names)
+        if name
+    ]
+    return _checked(root, sorted(pairs, key=lambda pair: natural(pair.name)), [])
+
+
+def _checked(root: Path, pairs: list[Pair], refused: list[str]) -> Found:
+    if not pairs:
+        first = f"the first trouble: {refused[0]}" if refused else "give pictures and masks of the same names"
+        raise refusal(root, "no picture has a mask", first)
+    return Found(root, tuple(pairs), tuple(refused))
+
+
+def _named(files: Iterable[Path], folder: Path) -> dict[str, list[Path]]:
+    sides = defaultdict(list)
+    for file in sorted(files):
+        sides[_plain(file.relative_to(folder).with_suffix("").as_posix())].append(file)
+    return dict(sides)
+
+
+def _without_ending(side: dict[str, list[Path]]) -> dict[str, list[Path]]:
+    """The same with what all names end in taken off, from a _ or - on; several names are needed to see it."""
+    letters = takewhile(lambda each: len(set(each)) == 1, zip(*(reversed(name) for name in side), strict=False))
+    ending = "".join(each[0] for each in letters)[::-1]
+    starts = [at for at, letter in enumerate(ending) if letter in "_-"]
+    if len(side) < 2 or not starts:
+        return side
+    return {name[: len(name) - len(ending) + starts[0]]: files for name, files in side.items()}
+
+
+def _walk(root: Path, shut: list[str]) -> Iterator[Path]:
+    """Files with the ending of a picture, in any order; folders that cannot be read go to ``shut``."""
+    seen, folders = set(), [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:  # a link back up, or a second way to the same place
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = list(folder.iterdir())
+        except OSError as error:
+            shut.append(str(refusal(folder, f"cannot be read ({error.strerror})", "check its permissions")))
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.suffix.lower() in ENDINGS:
+                yield entry
+            elif _is_folder(entry):
+                folders.append(entry)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        raise refusal(path, reason, "give a text file that names a picture on each line") from None
+
+
+def _advice(root: Path, images: str, masks: str) -> str:
+    inside = sorted(path.name for path in root.iterdir() if _is_folder(path / images)) if _is_folder(root) else []
+    if inside:
+        return f"did you mean {shown(root / inside[-1])}?"
+    return f"give a folder with {images}/ and {masks}/ in it, whose files have the same names"
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # inside a folder that may not be entered
+        return False
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

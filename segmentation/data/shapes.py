@@ -1,0 +1,134 @@
+"""A built-in source that needs no data: circles, squares and triangles, of any colour, on any ground.
+
+The class is the form alone. Position, size, turn and number are random; every shape, the ground and a scatter of
+clutter lines take their colours from one distribution, and shapes and ground are shaded and noisy. So neither a
+constant mask nor a threshold on colour solves it, and the mask is exact. A picture is a pure function of
+``(seed, index)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from segmentation.data.samples import Progress, Samples, counted
+from segmentation.palette import Classes, numbered
+
+NAMES = ("background", "circle", "square", "triangle")
+MOST_SHAPES = 6
+SMALLEST, LARGEST = 0.12, 0.30  # radius of the circle around a shape, as a share of the picture's shorter side
+CONTRAST = 70  # least distance of a shape's colour from what lies around it, in levels
+NOISE = 8.0  # standard deviation, in levels
+
+
+def draw(size: tuple[int, int], random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A picture, uint8 ``[h, w, 3]``, and its mask, uint8 ``[h, w]``: 0 ground, 1 circle, 2 square, 3 triangle.
+
+    >>> pixels, ids = draw((48, 64), np.random.default_rng(0))
+    >>> pixels.shape, ids.shape, int(ids.max()) <= 3
+    ((48, 64, 3), (48, 64), True)
+    """
+    height, width = size
+    row, column = np.mgrid[:height, :width].astype(np.float32)
+    ground = random.uniform(0, 255, 3)
+    pixels = _shade(ground, row, column, random)
+    for _ in range(random.integers(0, 6)):  # clutter: lines are ground
+        near = np.abs(_edge(row, column, *random.uniform(0, 1, 2) * size, random.uniform(0, 2 * np.pi)))
+        pixels[near < random.uniform(0.5, 1.5)] = random.uniform(0, 255, 3)
+    ids = np.zeros(size, np.uint8)
+    for _ in range(random.integers(1, MOST_SHAPES + 1)):
+        kind = int(random.integers(1, len(NAMES)))
+        radius = random.uniform(SMALLEST, LARGEST) * min(size)
+        centre = random.uniform(0.5 * radius, np.array(size) - 0.5 * radius)
+        inside = _inside(kind, row, column, centre, radius, random.uniform(0, 2 * np.pi))
+        around = pixels[inside].mean(0) if inside.any() else ground
+        pixels[inside] = _shade(_contrasting(around, random), row, column, random)[inside]
+        ids[inside] = kind
+    pixels += random.normal(0, NOISE, pixels.shape).astype(np.float32)
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8), ids
+
+
+@dataclass(frozen=True, eq=False)
+class ShapesSample:
+    """One picture of shapes, drawn when it is read."""
+
+    seed: int
+    index: int
+    size: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        """Its number."""
+        return f"shapes {self.index}"
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Pixels of each class, and last those ignored: none."""
+        return counted(self.read()[1], len(NAMES))
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Draw it."""
+        return draw(self.size, np.random.default_rng([self.seed, self.index]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shapes:
+    """Pictures of shapes, made from a seed."""
+
+    tagged = True
+
+    count: int = 1_000
+    """How many, validation included."""
+    size: tuple[int, int] = (96, 128)
+    """Height and width."""
+    seed: int = 0
+    """Of the pictures."""
+
+    def __post_init__(self):
+        if self.count < 2 or len(self.size) != 2 or min(self.size) < 16:
+            raise ValueError("shapes: at least 2 pictures of at least 16 × 16 pixels")
+
+    def load(self, validation: float, progress: Progress | None = None) -> Samples:  # noqa: ARG002
+        """Nothing is drawn yet; the last share is held back."""
+        samples = [ShapesSample(self.seed, index, tuple(self.size)) for index in range(self.count)]
+        held = min(max(1, round(self.count * validation)), self.count - 1) if validation else 0
+        return Samples(samples[: self.count - held], samples[self.count - held :], classes())
+
+
+@lru_cache(maxsize=1)
+def classes() -> Classes:
+    """The four classes."""
+    return numbered(len(NAMES), NAMES)
+
+
+def _shade(colour: Sequence[float], row: np.ndarray, column: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A colour that grows lighter in a random direction, float32 ``[h, w, 3]``."""
+    slope = random.uniform(-30, 30, 2) / np.array(row.shape)
+    ramp = slope[0] * (row - row.mean()) + slope[1] * (column - column.mean())
+    return np.asarray(colour, np.float32) + ramp[:, :, None].astype(np.float32)
+
+
+def _contrasting(around: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    while True:
+        colour = random.uniform(0, 255, 3)
+        if np.abs(colour - around).max() >= CONTRAST:
+            return colour
+
+
+def _edge(row: np.ndarray, column: np.ndarray, y: float, x: float, turn: float) -> np.ndarray:
+    """Signed distance from a line through ``(y, x)``."""
+    return (row - y) * np.cos(turn) + (column - x) * np.sin(turn)
+
+
+def _inside(
+    kind: int, row: np.ndarray, column: np.ndarray, centre: np.ndarray, radius: float, turn: float
+) -> np.ndarray:
+    if kind == 1:
+        return (row - centre[0]) ** 2 + (column - centre[1]) ** 2 <= radius**2
+    sides = 4 if kind == 2 else 3  # a regular polygon lies on the inner side of all of its sides
+    reach = radius * np.cos(np.pi / sides)
+    angles = turn + 2 * np.pi * np.arange(sides) / sides
+    return np.all([_edge(row, column, *centre, angle) <= reach for angle in angles], axis=0)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from shared import cli
 from shared.config import with_settings
+from shared.training.settings import Plan
 from wavenet import trainer
 from wavenet.commands import finished, source_of
 from wavenet.model import PRESETS
-from wavenet.run import Plan, Run, TrainConfig
+from wavenet.run import Run, TrainConfig
 
 MODEL = PRESETS["small"]
 TRAIN = TrainConfig(batch=4, targets=2048, learning_rate=8e-3)

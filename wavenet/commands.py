@@ -19,13 +19,15 @@ from shared.files import numbered
 from shared.training import checkpoint, machine
 from shared.training.journal import Journal
 from shared.training.progress import ProgressLine, clock
+from shared.training.session import METRICS
+from shared.training.settings import Plan
 from wavenet import trainer
 from wavenet.data import Recordings, Source, torchaudio_sets
 from wavenet.data.folder import scan
 from wavenet.data.tracks import seconds_of
 from wavenet.evaluate import bits_per_sample
 from wavenet.model import PRESETS, WaveNet
-from wavenet.run import METRICS, Outcome, Plan, Run
+from wavenet.run import Outcome, Run
 from wavenet.yardsticks import yardsticks
 
 DEFAULT_PRESET = "small"

@@ -14,12 +14,13 @@ from shared.errors import InputError
 from shared.files import numbered
 from shared.training import machine
 from shared.training.progress import clock
+from shared.training.settings import Plan
 from wavenet import audio, figures, trainer
 from wavenet.commands import finished
 from wavenet.data import Plucks
 from wavenet.data.plucks import melody
 from wavenet.model import PRESETS, WaveNet
-from wavenet.run import CURVE, Plan, Run, TrainConfig
+from wavenet.run import CURVE, Run, TrainConfig
 from wavenet.sampler import stream
 from wavenet.wav import WavWriter
 from wavenet.writing import write_blocks

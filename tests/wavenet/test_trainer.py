@@ -14,12 +14,14 @@ import safetensors.torch
 import torch
 
 from shared.errors import InputError
+from shared.training import checkpoint, session
+from shared.training.settings import Plan
 from wavenet import trainer
 from wavenet.data import Plucks, Recordings
 from wavenet.data.plucks import melody
 from wavenet.distributions import Categorical
 from wavenet.model import WaveNet, WaveNetConfig
-from wavenet.run import Plan, Run, TrainConfig
+from wavenet.run import Run, TrainConfig
 from wavenet.wav import WavWriter
 
 RUN = Run(
@@ -76,7 +78,7 @@ def test_resume_equals_no_interruption_bit_for_bit(tmp_path, precision):
         pass
 
     folder = tmp_path / "broken"
-    write = trainer.Journal.write
+    write = session.Journal.write
 
     def write_until_13(self, *, step, **values):
         if step == 13:
@@ -84,10 +86,10 @@ def test_resume_equals_no_interruption_bit_for_bit(tmp_path, precision):
         write(self, step=step, **values)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer.Journal, "write", write_until_13)
+        patch.setattr(session.Journal, "write", write_until_13)
         with pytest.raises(Died):
             trainer.start(run, folder, replace(QUIET, steps=30))
-    assert trainer.checkpoint.training_state(folder)["step"] == 10
+    assert checkpoint.training_state(folder)["step"] == 10
     torch.rand(7)  # whatever else the process did to the random state
     trainer.resume(folder, QUIET)  # nothing is said: it finishes what was asked for
     assert_same(tmp_path / "whole", folder)
@@ -98,10 +100,10 @@ def test_resume_equals_no_interruption_bit_for_bit(tmp_path, precision):
 def test_steps_on_resume_are_the_new_total_and_minutes_are_added(tmp_path):
     trainer.start(RUN, tmp_path / "run", replace(QUIET, steps=10))
     assert trainer.resume(tmp_path / "run", replace(QUIET, steps=25)).step == 25
-    before = trainer.checkpoint.training_state(tmp_path / "run")["seconds"]
+    before = checkpoint.training_state(tmp_path / "run")["seconds"]
     outcome = trainer.resume(tmp_path / "run", replace(QUIET, minutes=0.02))
     assert outcome.step > 25
-    assert 1.2 <= trainer.checkpoint.training_state(tmp_path / "run")["seconds"] - before < 10
+    assert 1.2 <= checkpoint.training_state(tmp_path / "run")["seconds"] - before < 10
 
 
 def test_a_folder_with_something_in_it_is_not_written_to(tmp_path):
@@ -117,7 +119,7 @@ def test_a_file_that_vanishes_during_training_costs_nothing(tmp_path):
         with WavWriter(tmp_path / f"{at}.wav") as file:
             file.write(melody(1.0, np.random.default_rng(at)))
     run = replace(RUN, data=Recordings(path=str(tmp_path)))
-    write = trainer.Journal.write
+    write = session.Journal.write
 
     def remove_at_step_5(self, *, step, **values):
         write(self, step=step, **values)
@@ -126,12 +128,12 @@ def test_a_file_that_vanishes_during_training_costs_nothing(tmp_path):
                 path.rename(path.with_suffix(".gone"))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer.Journal, "write", remove_at_step_5)
+        patch.setattr(session.Journal, "write", remove_at_step_5)
         with pytest.raises(InputError, match=r"step 5 is saved.*--resume"):
             trainer.start(run, tmp_path / "run", replace(QUIET, steps=20))
     for path in tmp_path.glob("*.gone"):
         path.rename(path.with_suffix(".wav"))
-    assert trainer.checkpoint.training_state(tmp_path / "run")["step"] == 5
+    assert checkpoint.training_state(tmp_path / "run")["step"] == 5
     assert trainer.resume(tmp_path / "run", QUIET).step == 20
 
 
@@ -180,7 +182,7 @@ def test_a_signal_saves_and_ends(tmp_path):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 130
-    step = trainer.checkpoint.training_state(tmp_path / "run")["step"]
+    step = checkpoint.training_state(tmp_path / "run")["step"]
     assert trainer.resume(tmp_path / "run", replace(QUIET, steps=step + 1)).step == step + 1
 
 

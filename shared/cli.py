@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -51,6 +52,47 @@ def common_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--threads", type=positive, metavar="N", help="threads of one product; default: torch's choice")
     group.add_argument("-q", "--quiet", action="store_true", help="results and errors only")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def command(commands: argparse._SubParsersAction, name: str, summary: str) -> Parser:
+    """Add a command with its common flags; ``summary`` is also its description."""
+    added = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    added.set_defaults(parser=added)
+    common_flags(added)
+    return added
+
+
+def train_flags(train: argparse.ArgumentParser, presets: str, example: str) -> None:
+    """What ``train`` takes in both crafts; ``shared.training.settings`` turns it into a run and a plan."""
+    train.add_argument("-o", "--out", metavar="RUN", help="run folder (default: runs/NAME, numbered)")
+    train.add_argument("--resume", metavar="RUN", help="go on with this run; needs nothing else")
+    train.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
+    train.add_argument("--preset", metavar="NAME", help=presets)
+    train.add_argument("--steps", type=positive, help="steps to train; with --resume, the new total")
+    train.add_argument("--minutes", type=positive_float, help="minutes to train; with --resume, minutes to add")
+    train.add_argument("--save-every", type=positive, metavar="N", help="steps between checkpoints")
+    seed_flag(train, "of the first weights and the order of the examples")
+    train.add_argument("--config", metavar="TOML", help="settings from a file, with tables such as [train]")
+    train.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="A.B=C",
+        help=f"one setting, such as {example}; may be repeated",
+    )  # fmt: skip
+    train.add_argument("--print-config", action="store_true", help="print the settings as JSON and stop")
+
+
+def seed_flag(command: argparse.ArgumentParser, of: str) -> None:
+    """``--seed``; ``seed_of`` reads it."""
+    command.add_argument("--seed", metavar="N", help=f"a number, or random (default: 0): {of}")
+
+
+def seed_of(arguments: argparse.Namespace) -> int:
+    """``--seed`` as a number; ``random`` draws one."""
+    text = arguments.seed if arguments.seed is not None else "0"
+    if text == "random":
+        return secrets.randbelow(2**31)
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise InputError(f"--seed {text}: a whole number from 0 up, or random")
+    return int(text)
 
 
 def positive(text: str) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from shared import cli
-from shared.cli import Parser, positive, positive_float
+from shared.cli import Parser, command, positive, positive_float, seed_flag, train_flags
 
 EXAMPLES = """
 examples:
@@ -34,39 +33,26 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"atrous {version('atrous')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
 
-    demo = _command(commands, "demo", "train on a built-in plucked string and write demo.wav; needs no data")
+    demo = command(commands, "demo", "train on a built-in plucked string and write demo.wav; needs no data")
     demo.add_argument("-o", "--out", metavar="DIR", help="folder to write to (default: demo, numbered)")
     demo.add_argument("--minutes", type=positive_float, default=2.0, help="training time (default: 2)")
     demo.add_argument("--steps", type=positive, help="training steps, instead of minutes")
     demo.add_argument("--seconds", type=positive_float, default=4.0, help="length of demo.wav (default: 4)")
     demo.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
-    _seed(demo, "of the melodies, the first weights and the sound")
+    seed_flag(demo, "of the melodies, the first weights and the sound")
 
-    prepare = _command(commands, "prepare", "check a folder of recordings; with -o, write a 16 kHz copy")
+    prepare = command(commands, "prepare", "check a folder of recordings; with -o, write a 16 kHz copy")
     prepare.add_argument("data", metavar="DATA", help="a folder of WAV, FLAC, OGG, MP3, AIFF or AU files, or one file")
     prepare.add_argument("-o", "--out", metavar="DIR", help="write 16 kHz mono WAV files there, same tree")
     prepare.add_argument("--force", action="store_true", help="write over existing files")
     prepare.add_argument("--json", action="store_true", help="the findings as JSON")
 
-    train = _command(commands, "train", "train a model, or go on training one")
+    train = command(commands, "train", "train a model, or go on training one")
     train.add_argument("data", metavar="DATA", nargs="?", help="a folder of recordings, or torchaudio:NAME")
     train.add_argument("--root", metavar="DIR", help="where the torchaudio data set lies")
-    train.add_argument("-o", "--out", metavar="RUN", help="run folder (default: runs/NAME, numbered)")
-    train.add_argument("--resume", metavar="RUN", help="go on with this run; needs nothing else")
-    train.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
-    train.add_argument("--preset", metavar="NAME", help="tiny, small (default), base or large")
-    train.add_argument("--steps", type=positive, help="steps to train; with --resume, the new total")
-    train.add_argument("--minutes", type=positive_float, help="minutes to train; with --resume, minutes to add")
-    train.add_argument("--save-every", type=positive, metavar="N", help="steps between checkpoints")
-    _seed(train, "of the first weights and the order of the excerpts")
-    train.add_argument("--config", metavar="TOML", help="settings from a file, with tables [model] and [train]")
-    train.add_argument(
-        "--set", dest="settings", action="append", default=[], metavar="A.B=C",
-        help="one setting, such as train.batch=4 or model.kernel_size=3; may be repeated",
-    )  # fmt: skip
-    train.add_argument("--print-config", action="store_true", help="print the settings as JSON and stop")
+    train_flags(train, "tiny, small (default), base or large", "train.batch=4 or model.kernel_size=3")
 
-    generate = _command(commands, "generate", "generate WAV files from a trained model")
+    generate = command(commands, "generate", "generate WAV files from a trained model")
     generate.add_argument("model", metavar="RUN", nargs="?", help="a run folder or a saved model")
     generate.add_argument("-o", "--out", metavar="PATH", help="a .wav file, a folder/, or - for stdout")
     generate.add_argument("--seconds", type=positive_float, help="length of the new sound (default: 3)")
@@ -86,9 +72,9 @@ def parser() -> Parser:
         help="go on with clips that were stopped, or to a greater length with --seconds; needs nothing else",
     )  # fmt: skip
     generate.add_argument("--force", action="store_true", help="write over existing files")
-    _seed(generate, "of the first clip; the next ones take the next numbers")
+    seed_flag(generate, "of the first clip; the next ones take the next numbers")
 
-    evaluate = _command(commands, "evaluate", "bits per sample on recordings, beside two yardsticks")
+    evaluate = command(commands, "evaluate", "bits per sample on recordings, beside two yardsticks")
     evaluate.add_argument("model", metavar="RUN", help="a run folder or a saved model")
     evaluate.add_argument("data", metavar="DATA", help="a folder of recordings, a file, or torchaudio:NAME")
     evaluate.add_argument("--root", metavar="DIR", help="where the torchaudio data set lies")
@@ -98,33 +84,22 @@ def parser() -> Parser:
     )  # fmt: skip
     evaluate.add_argument("--json", action="store_true", help="the result as JSON")
 
-    bench = _command(commands, "bench", "how fast each engine draws from a model here, and whether they agree")
+    bench = command(commands, "bench", "how fast each engine draws from a model here, and whether they agree")
     bench.add_argument("model", metavar="RUN", help="a run folder or a saved model")
     bench.add_argument("--streams", type=positive, nargs="+", default=[1, 8, 32], metavar="N", help="clips at once")
     bench.add_argument("--json", action="store_true", help="the rows as JSON")
 
-    info = _command(commands, "info", "what a run or saved model is, and how far it got")
+    info = command(commands, "info", "what a run or saved model is, and how far it got")
     info.add_argument("model", metavar="RUN", help="a run folder or a saved model")
     info.add_argument("--json", action="store_true", help="the answer as JSON")
     return top
-
-
-def _command(commands: argparse._SubParsersAction, name: str, summary: str) -> Parser:
-    command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-    command.set_defaults(parser=command)
-    cli.common_flags(command)
-    return command
-
-
-def _seed(command: Parser, of: str) -> None:
-    command.add_argument("--seed", metavar="N", help=f"a number, or random (default: 0): {of}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, then hand over to ``wavenet.commands``."""
     arguments = parser().parse_args(argv)
 
-    def command() -> int | None:
+    def call() -> int | None:
         return getattr(importlib.import_module("wavenet.commands"), arguments.command)(arguments)
 
-    return cli.run(f"wavenet {arguments.command}", command, arguments.debug)
+    return cli.run(f"wavenet {arguments.command}", call, arguments.debug)

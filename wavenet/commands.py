@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import sys
 from argparse import Namespace
 from dataclasses import asdict, replace
@@ -12,15 +11,15 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from shared.cli import FAILED, INTERRUPTED
-from shared.config import from_json, to_json, with_file, with_settings
+from shared.cli import FAILED, INTERRUPTED, seed_of
+from shared.config import from_json, to_json
 from shared.errors import InputError
 from shared.files import numbered
 from shared.training import checkpoint, machine
 from shared.training.journal import Journal
 from shared.training.progress import ProgressLine, clock
 from shared.training.session import METRICS
-from shared.training.settings import Plan
+from shared.training.settings import only_resuming, plan_of, settled
 from wavenet import trainer
 from wavenet.data import Recordings, Source, torchaudio_sets
 from wavenet.data.folder import scan
@@ -75,13 +74,9 @@ def prepare(arguments: Namespace) -> int:
 
 def train(arguments: Namespace) -> int:
     """Start or resume a run."""
-    plan = Plan(arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet)
+    plan = plan_of(arguments)
     if arguments.resume:
-        others = ("data", "root", "out", "overwrite", "preset", "save_every", "seed", "config", "settings")
-        if any(getattr(arguments, name) for name in others):
-            raise InputError(
-                "--resume takes everything from the run; only --steps, --minutes, --device, --threads go with it"
-            )
+        only_resuming(arguments, "root")
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:
         raise InputError("train on what? give a folder of recordings, or --resume RUN")
@@ -101,11 +96,7 @@ def configured(arguments: Namespace, run: Run) -> Run:
     if name not in PRESETS:
         raise InputError(f"--preset {name}: there are {', '.join(PRESETS)}")
     run = replace(run, model=PRESETS[name])
-    if arguments.config:
-        run = with_file(run, Path(arguments.config))
-    flags = {"train.seed": arguments.seed and seed_of(arguments), "train.save_every": arguments.save_every}
-    run = with_settings(run, [f"{name}={value}" for name, value in flags.items() if value is not None])
-    return with_settings(run, arguments.settings)
+    return settled(arguments, run)
 
 
 def finished(outcome: Outcome) -> int:
@@ -259,13 +250,3 @@ def source_of(text: str, root: str | None) -> Source:
     if text.startswith("torchaudio:"):
         return torchaudio_sets.parse(text, root)
     return Recordings(path=str(Path(text).resolve()))  # so that a run can be resumed from anywhere
-
-
-def seed_of(arguments: Namespace) -> int:
-    """``--seed`` as a number; ``random`` draws one."""
-    text = arguments.seed if arguments.seed is not None else "0"
-    if text == "random":
-        return secrets.randbelow(2**31)
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise InputError(f"--seed {text}: a whole number from 0 up, or random")
-    return int(text)

@@ -6,32 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from shared.figures import BLUE, GREY, ORANGE, drawn, training_line
 from wavenet.audio import RATE
 from wavenet.yardsticks import Yardsticks
-
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"  # Okabe and Ito's palette, safe for the colour-blind
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titleweight": "bold"}
 
 
 def curve(records: Sequence[dict[str, Any]], measured: Yardsticks, path: Path) -> None:
     """Training and validation bits per sample over steps, with the yardsticks as lines."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7, 3.6), layout="constrained")
+    with drawn(path, 7, 3.6) as figure:
         axes = figure.add_subplot()
         training = [(r["step"], r["bits"]) for r in records if r.get("bits") is not None and not r["skipped"]]
         held = [(r["step"], r["validation_bits"]) for r in records if r.get("validation_bits") is not None]
-        if training:
-            steps, bits = np.array(training).T
-            axes.plot(steps, bits, color=GREY, alpha=0.25, lw=0.6)
-            width = max(1, len(bits) // 60)
-            smooth = np.convolve(bits, np.ones(width) / width, mode="valid")
-            axes.plot(steps[width - 1 :], smooth, color=GREY, lw=1.2, label="training")
+        training_line(axes, training)
         if held:
             axes.plot(*np.array(held).T, color=BLUE, lw=1.8, marker="o", ms=3, label="validation")
             axes.set_title(f"Validation reaches {held[-1][1]:.2f} bits per sample", loc="left")
@@ -46,13 +35,11 @@ def curve(records: Sequence[dict[str, Any]], measured: Yardsticks, path: Path) -
         axes.set_xlabel("step")
         axes.set_ylabel("bits per sample")
         axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.9))
-        _save(figure, path)
 
 
 def comparison(real: np.ndarray, generated: np.ndarray, path: Path) -> None:
     """Waveform and spectrogram of a real and a generated sound, side by side; both ``[t]`` at 16 kHz."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 4.6), layout="constrained")
+    with drawn(path, 9, 4.6) as figure:
         grid = figure.subplots(2, 2, height_ratios=[1, 1.6], sharex="col", sharey="row")
         for column, (name, wave, colour) in enumerate((("real", real, GREY), ("generated", generated, BLUE))):
             top, bottom = grid[:, column]
@@ -64,7 +51,6 @@ def comparison(real: np.ndarray, generated: np.ndarray, path: Path) -> None:
             bottom.set_xlabel("seconds")
         grid[0, 0].set_ylabel("amplitude")
         grid[1, 0].set_ylabel("kHz")
-        _save(figure, path)
 
 
 def spectrogram(axes: Axes, wave: np.ndarray) -> None:
@@ -77,7 +63,3 @@ def spectrogram(axes: Axes, wave: np.ndarray) -> None:
         level.T, origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0,
         extent=(0, len(wave) / RATE, 0, RATE / 2000), interpolation="nearest",
     )  # fmt: skip
-
-
-def _save(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure).print_figure(path, dpi=130)

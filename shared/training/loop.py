@@ -87,3 +87,12 @@ def warmup_cosine(peak: float, step: int, warmup: int, fraction: float, floor: f
     """
     cosine = (1 + math.cos(math.pi * min(1.0, fraction))) / 2
     return peak * min(1.0, (step + 1) / max(1, warmup)) * (floor + (1 - floor) * cosine)
+
+
+def warmup_poly(peak: float, step: int, warmup: int, fraction: float, power: float = 0.9) -> float:
+    """Learning rate: linear over ``warmup`` steps, times a power of what is left: DeepLab's "poly" (Chen et al. 2017).
+
+    >>> [round(warmup_poly(1.0, step, 10, step / 100), 2) for step in (0, 9, 50, 100)]
+    [0.1, 0.92, 0.54, 0.0]
+    """
+    return peak * min(1.0, (step + 1) / max(1, warmup)) * (1 - min(1.0, fraction)) ** power

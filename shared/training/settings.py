@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import math
+from argparse import Namespace
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from shared.cli import seed_of
+from shared.config import with_file, with_settings
+from shared.errors import InputError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,3 +70,26 @@ class Plan:
     device: str = "auto"
     threads: int | None = None
     quiet: bool = False
+
+
+def plan_of(arguments: Namespace) -> Plan:
+    """The plan that the flags of ``train`` ask for."""
+    return Plan(arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet)
+
+
+def settled(arguments: Namespace, run: T) -> T:
+    """The run with file, flags and ``--set`` of ``train`` laid over it, in this order."""
+    if arguments.config:
+        run = with_file(run, Path(arguments.config))
+    flags = {"train.seed": arguments.seed and seed_of(arguments), "train.save_every": arguments.save_every}
+    run = with_settings(run, [f"{name}={value}" for name, value in flags.items() if value is not None])
+    return with_settings(run, arguments.settings)
+
+
+def only_resuming(arguments: Namespace, *others: str) -> None:
+    """Make sure that with ``--resume`` nothing is asked for that the run already says."""
+    common = ("data", "out", "overwrite", "preset", "save_every", "seed", "config", "settings")
+    if any(getattr(arguments, name) for name in (*common, *others)):
+        raise InputError(
+            "--resume takes everything from the run; only --steps, --minutes, --device, --threads go with it"
+        )

@@ -1,0 +1,41 @@
+"""The look of every figure, and the way one is written. matplotlib's global state stays as it was."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from shared.files import write_file
+
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#777777"  # Okabe and Ito's palette, safe for the colour-blind
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titleweight": "bold"}
+
+
+@contextmanager
+def drawn(path: Path, width: float, height: float) -> Iterator[Figure]:
+    """A figure of so many inches; it is written as PNG when the block ends."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure
+        png = io.BytesIO()
+        FigureCanvasAgg(figure).print_figure(png, dpi=130, format="png")
+    write_file(path, png.getvalue())
+
+
+def training_line(axes: Axes, points: Sequence[tuple[int, float]]) -> None:
+    """What each step measured, faintly, and its running mean: ``(step, value)`` in order."""
+    if not points:
+        return
+    steps, values = np.array(points).T
+    axes.plot(steps, values, color=GREY, alpha=0.25, lw=0.6)
+    width = max(1, len(values) // 60)
+    smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+    axes.plot(steps[width - 1 :], smooth, color=GREY, lw=1.2, label="training")

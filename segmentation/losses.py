@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-IGNORE = 255
-"""The id of pixels that belong to no class."""
+from segmentation.palette import IGNORE
+
 Balance = Literal["none", "median", "log"]
 
 

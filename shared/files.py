@@ -13,10 +13,10 @@ from shared.errors import InputError
 
 def write_file(path: Path, content: bytes | str) -> None:
     """Replace ``path`` by ``content`` in one step; raise InputError, with the old file intact, if that fails."""
-    if isinstance(content, str):
-        content = content.encode()
     aside = None
     try:
+        if isinstance(content, str):
+            content = content.encode()
         descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

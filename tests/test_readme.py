@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from wavenet import cli
+import segmentation.cli
+import wavenet.cli
 
+PROGRAMS = {"wavenet": wavenet.cli, "segmentation": segmentation.cli}
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -18,21 +20,23 @@ def blocks(language):
 
 
 COMMANDS = [
-    shlex.split(line.split("uv run wavenet")[1].split("|")[0], comments=True)
+    (program, shlex.split(line.split(f"uv run {program}")[1].split("|")[0], comments=True))
     for block in blocks("")
     for line in block.splitlines()
-    if "uv run wavenet" in line
+    for program in PROGRAMS
+    if f"uv run {program}" in line
 ]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_command_in_the_readme_is_one_that_the_program_understands(command):
-    assert cli.parser().parse_args(command).command == command[0]
+@pytest.mark.parametrize(("program", "command"), COMMANDS, ids=lambda each: " ".join(each))
+def test_a_command_in_the_readme_is_one_that_the_program_understands(program, command):
+    assert PROGRAMS[program].parser().parse_args(command).command == command[0]
 
 
-def test_every_command_is_in_the_readme():
-    (choices,) = [action.choices for action in cli.parser()._actions if action.dest == "command"]
-    assert set(choices) == {command[0] for command in COMMANDS}
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_command_is_in_the_readme(program):
+    (choices,) = [action.choices for action in PROGRAMS[program].parser()._actions if action.dest == "command"]
+    assert set(choices) == {command[0] for name, command in COMMANDS if name == program}
 
 
 def test_the_readmes_python_runs(tmp_path, monkeypatch):

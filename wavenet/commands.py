@@ -124,7 +124,7 @@ def generate(arguments: Namespace) -> int:
         others = ("out", "number", "temperature", "prompt", "prompt_seconds", "precision", "force", "seed")
         if any(getattr(arguments, name) != arguments.parser.get_default(name) for name in others):
             raise InputError(
-                "--resume takes everything from the note beside the clip; only RUN and --seconds go with it"
+                "--resume takes everything from the note beside the clip; only RUN, --seconds, --engine go with it"
             )
         machine.use_threads(arguments.threads or 1)
         return resume_clips(arguments)

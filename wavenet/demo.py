@@ -68,9 +68,11 @@ def _generated(model: WaveNet, path: Path, seconds: float, seed: int, quiet: boo
     torch.set_num_threads(1)  # one sample's products are too small to share
     samples = round(seconds * audio.RATE)
     blocks = stream(model, samples, seeds=[seed], temperature=TEMPERATURE)
-    with WavWriter(path, overwrite=True) as file:
-        written = write_blocks(blocks, [file], samples, quiet)
-    torch.set_num_threads(threads)
+    try:
+        with WavWriter(path, overwrite=True) as file:
+            written = write_blocks(blocks, [file], samples, quiet)
+    finally:
+        torch.set_num_threads(threads)
     if written.interrupted:
         print(f"stopped early; {path} is whole and can be played", file=sys.stderr)
         raise KeyboardInterrupt

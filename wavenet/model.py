@@ -155,6 +155,7 @@ class WaveNet(nn.Module):
         temperature: float = 1.0,
         prompt: Any = None,
         engine: str = "auto",
+        precision: str = "float32",
     ) -> Clip:
         """Generate one clip; ``prompt`` is what it continues: a Clip or samples ``[t]`` at 16 kHz.
 
@@ -166,7 +167,8 @@ class WaveNet(nn.Module):
         if (seconds is None) == (samples is None):
             raise ValueError("give seconds or samples")
         length = samples if samples is not None else round(seconds * self.sample_rate)
-        wave = generate(self, length, seeds=[seed], temperature=temperature, prompt=prompt, engine=engine)
+        choices = {"temperature": temperature, "prompt": prompt, "engine": engine, "precision": precision}
+        wave = generate(self, length, seeds=[seed], **choices)
         return Clip(wave[0].numpy())
 
     def save_pretrained(self, folder: Path | str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shlex
 import sys
@@ -48,6 +49,16 @@ def write_clips(arguments: Namespace, seed: int) -> int:
     targets = _targets(arguments, seeds)
     model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
     prompt = _prompt(arguments)
+    blocks = stream(
+        model,
+        samples,
+        seeds=seeds,
+        temperature=arguments.temperature,
+        prompt=prompt,
+        engine=arguments.engine,
+        precision=arguments.precision,
+    )
+    blocks = itertools.chain([next(blocks)], blocks)  # what cannot be drawn is known before anything is written
     for target, number in zip(targets, seeds, strict=True):
         if isinstance(target, Path):
             _note(arguments, number, samples, prompt).write(target)
@@ -56,15 +67,6 @@ def write_clips(arguments: Namespace, seed: int) -> int:
         files = [stack.enter_context(WavWriter(target, overwrite=arguments.force)) for target in targets]
         for file in files if prompt is not None else ():
             file.write(prompt)
-        blocks = stream(
-            model,
-            samples,
-            seeds=seeds,
-            temperature=arguments.temperature,
-            prompt=prompt,
-            engine=arguments.engine,
-            precision=arguments.precision,
-        )
         written = write_blocks(blocks, files, samples, arguments.quiet)
     for target in targets:
         if isinstance(target, Path):
@@ -95,13 +97,13 @@ class Written(NamedTuple):
 
 def write_blocks(blocks: Iterator[Tensor], files: Sequence[WavWriter], samples: int, quiet: bool) -> Written:
     """Append blocks ``[b, n]`` to ``b`` files as they come, with a progress bar; Ctrl-C ends it between blocks."""
-    begun, done, factor = time.monotonic(), 0, 0.0
+    begun, done, factor = time.perf_counter(), 0, 0.0
     with Interruption() as interruption, ProgressLine("generating", quiet) as line:
         for block in blocks:
             for file, wave in zip(files, block.numpy(), strict=True):
                 file.write(wave)
             done += block.shape[1]
-            factor = done / (time.monotonic() - begun) / audio.RATE
+            factor = done / (time.perf_counter() - begun) / audio.RATE
             left = clock((samples - done) / audio.RATE / factor)
             line.update(done / samples, f"{done / audio.RATE:.1f} s · {factor:.3f} × real time · {left} left")
             if interruption.requested:
@@ -118,7 +120,13 @@ def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | BinaryIO]:
             raise InputError("-o -: stdout is a terminal, sound would garble it; pipe it: -o - | aplay")
         return [sys.stdout.buffer]
     if arguments.out is None:
-        return [numbered(Path(f"{name}-seed{number}.wav")) for number in seeds]
+        chosen = []
+        for number in seeds:
+            target = numbered(Path(f"{name}-seed{number}.wav"))
+            while beside(target).exists() or target.exists():  # a note may have outlived its sound
+                target = numbered(target.with_name(f"{target.stem}-2.wav"))
+            chosen.append(target)
+        return chosen
     out = Path(arguments.out)
     into_folder = len(seeds) > 1 or arguments.out.endswith("/") or out.is_dir() or out.suffix == ""
     if into_folder and out.suffix.lower() == ".wav" and not out.is_dir():
@@ -149,7 +157,7 @@ def _prompt(arguments: Namespace) -> np.ndarray | None:
 
 def _note(arguments: Namespace, seed: int, samples: int, prompt: np.ndarray | None) -> Note:
     return Note(
-        model=str(arguments.model),
+        model=str(Path(arguments.model).resolve()),
         weights=weights_of(Path(arguments.model)),
         seed=seed,
         seconds=samples / audio.RATE,
@@ -163,8 +171,12 @@ def _note(arguments: Namespace, seed: int, samples: int, prompt: np.ndarray | No
 
 
 def resume_clips(arguments: Namespace) -> int:
-    """Go on with clips that were stopped, or make them longer: to the last bit what one call would have made."""
-    for path in map(Path, arguments.resume):
+    """Go on with clips that were stopped, or make them longer: with ``compiled`` what one call would have made.
+
+    The engine ``cached`` multiplies matrices by torch, whose last bits depend on how many clips there are.
+    """
+    paths = list(map(Path, arguments.resume))
+    for at, path in enumerate(paths):
         note = Note.of(path)
         folder = Path(arguments.model or note.model)
         model = WaveNet.from_pretrained(folder, machine.device_named(arguments.device))
@@ -178,6 +190,8 @@ def resume_clips(arguments: Namespace) -> int:
             raise InputError(f"{path}: the model's levels are finer than the 16 bits of a WAV; generate it again")
         file, wave = reopened(path)
         with file:
+            if not 0 <= note.prompt_samples <= len(wave):
+                raise InputError(f"{path}: ends within its prompt, so nothing was drawn yet; generate it again")
             drawn = wave[note.prompt_samples :]
             samples = round((arguments.seconds or note.seconds) * audio.RATE) - len(drawn)
             if samples <= 0:
@@ -196,7 +210,8 @@ def resume_clips(arguments: Namespace) -> int:
             )
             written = write_blocks(blocks, [file], samples, arguments.quiet)
         if written.interrupted:
-            print(f"stopped; go on: wavenet generate --resume {shlex.quote(str(path))}", file=sys.stderr)
+            left = " ".join(shlex.quote(str(each)) for each in paths[at:])
+            print(f"stopped; go on: wavenet generate --resume {left}", file=sys.stderr)
             return INTERRUPTED
         print(path)
     return 0

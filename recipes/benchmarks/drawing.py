@@ -6,36 +6,48 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from recipes.benchmarks.machine import using_threads
-from recipes.benchmarks.public_style import PublicStyleWaveNet, incremental
+from recipes.benchmarks.public_style import PublicStyleSampler, PublicStyleWaveNet
+from shared.config import from_json
+from shared.errors import InputError
+from shared.training import checkpoint
 from wavenet.data import Recordings
 from wavenet.evaluate import bits_per_sample
 from wavenet.model import WaveNet, WaveNetConfig
-from wavenet.sampler import ENGINES, run, uniforms
+from wavenet.run import Run
+from wavenet.sampler import ENGINES, Sampler, begin, uniforms
 from wavenet.sampler.precision import PRECISIONS, rounded
 
 YARDSTICK, FLATTENED = "public style", "public style, flattened"
 ROUNDED = {f"compiled, {precision}": precision for precision in PRECISIONS if precision != "float32"}
 
-Draw = Callable[[Tensor, Tensor], Tensor]
-"""``uniforms [b, t]`` and ``prompt [b, p]`` to a waveform ``[b, t]``."""
+Begin = Callable[[Tensor], Sampler]
+"""Clips behind ``prompts [b, p]``, ready to draw; ``p`` may be 0."""
 
 
-def contenders(model: WaveNet, public: PublicStyleWaveNet) -> dict[str, Draw]:
-    """Every engine there is, and the yardstick."""
-
+def contenders(model: WaveNet, public: PublicStyleWaveNet) -> dict[str, Begin]:
+    """Every engine there is, and the yardsticks."""
     coarse = {name: rounded(model, precision) for name, precision in ROUNDED.items()}
 
-    def drawing(network: WaveNet, engine: str) -> Draw:
-        return lambda numbers, prompt: run(network, numbers, prompt, engine=engine)
+    def engine(network: WaveNet, name: str) -> Begin:
+        return lambda prompts: begin(network, name, prompts, len(prompts))
+
+    def yardstick(convolve: bool) -> Begin:
+        def start(prompts: Tensor) -> Sampler:
+            sampler = PublicStyleSampler(public, len(prompts), convolve=convolve)
+            sampler.hear(prompts)
+            return sampler
+
+        return start
 
     return {
-        **{name: drawing(model, name) for name in ENGINES},
-        **{name: drawing(network, "compiled") for name, network in coarse.items()},
-        YARDSTICK: lambda numbers, prompt: incremental(public, numbers, prompt, convolve=True),
-        FLATTENED: lambda numbers, prompt: incremental(public, numbers, prompt),
+        **{name: engine(model, name) for name in ENGINES},
+        **{name: engine(network, "compiled") for name, network in coarse.items()},
+        YARDSTICK: yardstick(True),
+        FLATTENED: yardstick(False),
     }
 
 
@@ -53,13 +65,14 @@ def readings(streams: int, threads: int) -> int:
     return sum(share // 8 + (share % 8).bit_count() for share in shares)
 
 
-def agreeing(draw: Draw, expected: Tensor, prompts: Tensor) -> tuple[int, int]:
+@torch.inference_mode()
+def agreeing(start: Begin, expected: Tensor, prompts: Tensor) -> tuple[int, int]:
     """How many samples are the reference's up to the first in each stream that is not, and of how many.
 
     ``expected [r, t]`` is what the reference drew for the first prompts; further prompts run beside them, for an
     engine may take another path for more streams.
     """
-    drawn = draw(uniforms(range(len(prompts)), expected.shape[1]), prompts)
+    drawn = start(prompts).draw(uniforms(range(len(prompts)), expected.shape[1]))
     same = drawn[: len(expected)] == expected[: len(drawn)]
     return int(same.long().cumprod(dim=1).sum()), same.numel()
 
@@ -67,7 +80,10 @@ def agreeing(draw: Draw, expected: Tensor, prompts: Tensor) -> tuple[int, int]:
 def costs(run: Path, data: Path) -> list[str]:
     """Bits per sample of a trained model with the weights of each precision, on what its run held back."""
     model = WaveNet.from_pretrained(run)
-    tracks = Recordings(path=str(data.resolve())).load(0.1, None)
+    share = from_json(Run, checkpoint.load_config(run)).train.validation
+    tracks = Recordings(path=str(data.resolve())).load(share, None)
+    if checkpoint.training_state(run).get("data") != tracks.fingerprint:
+        raise InputError(f"{data}: not what {run} was trained on; only that has a part that it held back")
     with using_threads(os.cpu_count() or 1):
         bits = {name: bits_per_sample(rounded(model, name), tracks.validation).bits for name in PRECISIONS}
     each = ", ".join(f"{name} {value:.4f} ({value - bits['float32']:+.4f})" for name, value in bits.items())

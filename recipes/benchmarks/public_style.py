@@ -117,47 +117,49 @@ class CachedLayer:
         return x if self.residual is None else x + self.residual(one), skip
 
 
-@torch.inference_mode()
-def incremental(
-    model: PublicStyleWaveNet,
-    uniforms: Tensor,
-    prompt: Tensor | None = None,
-    temperature: float = 1.0,
-    convolve: bool = False,
-) -> Tensor:
-    """Draw a waveform as public samplers do, one sample at a time, the prompt included: ``uniforms [b, t] -> [b, t]``.
+class PublicStyleSampler:
+    """Draws a waveform as public samplers do, one sample at a time, from zeros; the prompt goes the same way.
 
-    Softmax, then the code at which the cumulative probability passes ``uniforms[:, t]``: the same numbers draw the
-    same waveform as our engines do, once the prompt ``[b, p]`` fills the receptive field. Before it there are zeros.
-    With ``convolve`` every layer calls convolutions, as most public samplers do; without, products of flattened
-    weights, as the best of them.
+    Softmax, then the code at which the cumulative probability passes the uniform number: the same numbers draw the
+    same waveform as our engines do, once what was heard fills the receptive field. With ``convolve`` every layer
+    calls convolutions, as most public samplers do; without, products of flattened weights, as the best of them.
     """
-    batch = len(uniforms)
-    layers = [CachedLayer(layer, batch, convolve) for layer in model.layers]
-    first, hidden, last = (_stepwise(layer, convolve) for layer in (model.input, model.hidden, model.output))
 
-    def step(column: Tensor) -> Tensor:
-        x = first(_seen([column], convolve))
+    def __init__(self, model: PublicStyleWaveNet, streams: int, temperature: float = 1.0, *, convolve: bool = False):
+        self.model, self.temperature, self.convolve = model, temperature, convolve
+        self.layers = [CachedLayer(layer, streams, convolve) for layer in model.layers]
+        self.first, self.hidden, self.last = (
+            _stepwise(layer, convolve) for layer in (model.input, model.hidden, model.output)
+        )
+        self.column = model.output.weight.new_zeros(streams, model.classes)
+
+    @torch.inference_mode()
+    def draw(self, uniforms: Tensor) -> Tensor:
+        """The next samples ``[b, n]``, one for each of the numbers ``[b, n]``."""
+        drawn = []
+        for uniform in uniforms.unbind(1):
+            cumulative = torch.softmax(self._step().double() / self.temperature, dim=1).cumsum(dim=1)
+            passed = torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)
+            codes = passed.clamp(max=self.model.classes - 1)
+            self.column = self.model.one_hot(codes)[..., 0]
+            drawn.append(codes)
+        return mu_law_decode(torch.cat(drawn, dim=1), self.model.classes)
+
+    @torch.inference_mode()
+    def hear(self, wave: Tensor) -> None:
+        """Go on behind ``wave [b, n]``."""
+        for codes in mu_law_encode(wave, self.model.classes).unbind(1):
+            self._step()
+            self.column = self.model.one_hot(codes[:, None])[..., 0]
+
+    def _step(self) -> Tensor:
+        x = self.first(_seen([self.column], self.convolve))
         total = None
-        for layer in layers:
+        for layer in self.layers:
             x, skip = layer(x)
             total = skip if total is None else total + skip
-        y = F.relu(hidden(_seen([F.relu(total)], convolve)))
-        return last(_seen([y], convolve))
-
-    column = model.output.weight.new_zeros(batch, model.classes)
-    if prompt is not None:
-        for codes in mu_law_encode(prompt, model.classes).unbind(1):
-            step(column)
-            column = model.one_hot(codes[:, None])[..., 0]
-    drawn = []
-    for uniform in uniforms.unbind(1):
-        cumulative = torch.softmax(step(column).double() / temperature, dim=1).cumsum(dim=1)
-        passed = torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)
-        codes = passed.clamp(max=model.classes - 1)
-        column = model.one_hot(codes)[..., 0]
-        drawn.append(codes)
-    return mu_law_decode(torch.cat(drawn, dim=1), model.classes)
+        y = F.relu(self.hidden(_seen([F.relu(total)], self.convolve)))
+        return self.last(_seen([y], self.convolve))
 
 
 def pair(config: WaveNetConfig, seed: int = 0) -> tuple[WaveNet, PublicStyleWaveNet]:

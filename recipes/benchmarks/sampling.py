@@ -1,7 +1,7 @@
 """How fast does each engine draw sound, beside a sampler written the public way, and do they all draw the same?
 
 What a clip costs is two figures: the time to its first sample, which holds all that an engine does beforehand, and
-samples a second from there on. Clips are as long as each engine needs for a fair reading, so the reference gets a few
+samples a second from there on. Rounds are as long as each engine needs for a fair reading, so the reference gets a few
 samples and a fast engine many. Contenders take turns.
 
     uv run python -m recipes.benchmarks.sampling -o sampling.md
@@ -18,13 +18,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from recipes.benchmarks.drawing import (
     FLATTENED,
     ROUNDED,
     YARDSTICK,
-    Draw,
+    Begin,
     agreeing,
     contenders,
     costs,
@@ -69,12 +68,12 @@ class Row:
     streams: int
     threads: int
     samples: int
-    """Of each clip."""
+    """Of each clip, drawn in each round."""
     first_sample_seconds: float
     samples_per_second: float
     """After the first, of all streams together."""
     spread: float
-    """(slowest − fastest) / median of the time after the first sample."""
+    """(slowest − fastest) / median."""
     real_time: float
     """Seconds of sound a second, of each stream."""
     times_yardstick: float
@@ -88,28 +87,30 @@ class Row:
     compared: int
 
 
-def clip_length(call: Callable[[int], object], seconds: float, most: int) -> int:
-    """How many samples to draw so that those after the first take ``seconds``, and no less than the first itself.
+class Growing:
+    """Clips from silence that a contender goes on drawing, so that only drawing is timed."""
 
-    What a process pays only once, such as a compiler, is paid here.
-    """
+    def __init__(self, start: Begin, streams: int):
+        self.sampler, self.streams, self.at = start(torch.zeros(streams, 0)), streams, 0
 
-    def timed(samples: int) -> float:
-        seconds = []
-        for _ in range(2):  # the better of two, lest a hiccup pass for work
+    def draw(self, samples: int) -> None:
+        """So many samples more."""
+        self.sampler.draw(uniforms(range(self.streams), samples, self.at))
+        self.at += samples
+
+    def enough(self, seconds: float, most: int) -> int:
+        """How many samples take about so long; what a process pays only once, such as a compiler, is paid here."""
+        self.draw(1)
+        samples = 1
+        while True:
             began = time.perf_counter()
-            call(samples)
-            seconds.append(time.perf_counter() - began)
-        return min(seconds)
-
-    call(1)
-    first, samples = timed(1), 2
-    budget = max(seconds, first)
-    while (rest := timed(samples) - first) < budget / 4 and samples < most:
-        samples = min(most, 4 * samples)
-    return min(most, max(2, 1 + round((samples - 1) * budget / max(rest, budget / 1e6))))
+            self.draw(samples)
+            if (took := time.perf_counter() - began) > seconds / 4 or samples >= most:
+                return min(most, max(1, round(samples * seconds / took)))
+            samples = min(most, 4 * samples)
 
 
+@torch.inference_mode()
 def measure(
     preset: str,
     config: WaveNetConfig,
@@ -122,7 +123,7 @@ def measure(
     """All contenders on one network, for each number of streams; and what there is to remark."""
     model, public = pair(config)
     model.eval()
-    draws = contenders(model, public)
+    starts = contenders(model, public)
     field = config.receptive_field
     prompts = torch.rand(max(COMPARED_STREAMS, *streams), field, generator=torch.Generator().manual_seed(1)) * 2 - 1
     rows: list[Row] = []
@@ -131,37 +132,37 @@ def measure(
         progress(f"{preset}: what the reference draws")
         compared = prompts[:COMPARED_STREAMS]
         numbers = uniforms(range(len(compared)), COMPARED)
-        expected = draws["reference"](numbers, compared)
+        expected = starts["reference"](compared).draw(numbers)
         right = {  # for rounded weights
             name: run(rounded(model, precision), numbers, compared, engine="reference")
             for name, precision in ROUNDED.items()
         }
         agreement = {  # the prompt step by step: once will do
-            name: agreeing(draws[name], expected, compared) for name in (YARDSTICK, FLATTENED)
+            name: agreeing(starts[name], expected, compared) for name in (YARDSTICK, FLATTENED)
         }
         size = {"compiled": Weights.of(model).products.nbytes}
         size |= {name: Weights.of(rounded(model, precision)).products.nbytes for name, precision in ROUNDED.items()}
         for count in streams:
-            calls, lengths = {}, {}
-            for name, draw in draws.items():
+            growing, lengths = {}, {}
+            for name, start in starts.items():
                 if name == "reference" and count > 1:
                     continue  # minutes, to say again that it is slow
                 progress(f"{preset}, {count} stream(s): trying {name}")
-                call = _clips(draw, count)
                 try:
-                    lengths[name] = clip_length(call, seconds, SLOW.get(name, LONGEST))
+                    clips = Growing(start, count)
+                    lengths[name] = clips.enough(seconds, SLOW.get(name, LONGEST))
                     if name not in (YARDSTICK, FLATTENED, "reference"):
-                        agreement[name] = agreeing(draw, right.get(name, expected), prompts[:count])
+                        agreement[name] = agreeing(start, right.get(name, expected), prompts[:count])
                 except InputError as reason:
                     remarks.append(f"{name} is left out ({preset}, {count} stream(s)): {reason}")
                     continue
-                calls[name] = call
+                growing[name] = clips
             progress(f"{preset}, {count} stream(s): measuring")
-            firsts = alternating({name: partial(call, 1) for name, call in calls.items()}, min(3, rounds))
-            wholes = alternating({name: partial(call, lengths[name]) for name, call in calls.items()}, rounds)
+            firsts = alternating({name: partial(_first, starts[name], count) for name in growing}, 1)
+            times = alternating({name: partial(clips.draw, lengths[name]) for name, clips in growing.items()}, rounds)
             first = {name: Timing.of(each).seconds for name, each in firsts.items()}
-            rest = {name: Timing.of([whole - first[name] for whole in each]) for name, each in wholes.items()}
-            rates = {name: count * (lengths[name] - 1) / timing.seconds for name, timing in rest.items()}
+            rest = {name: Timing.of(each) for name, each in times.items()}
+            rates = {name: count * lengths[name] / timing.seconds for name, timing in rest.items()}
             for name, timing in rest.items():
                 same, of = agreement.get(name, (0, 0))
                 rows.append(
@@ -202,7 +203,7 @@ def cells(row: Row) -> dict[str, str]:
         "10⁹ multiply-adds/s": f"{row.multiply_adds:.3g}",
         "GB/s of weights": f"{row.weight_bytes:.3g}" if row.weight_bytes else "–",
         "ms to the first sample": f"{1e3 * row.first_sample_seconds:,.1f}",
-        "clip, samples": f"{row.samples:,}",
+        "samples a round": f"{row.samples:,}",
         "as the reference": f"{row.agreeing}/{row.compared}" if row.compared else "is it",
     }  # fmt: skip
 
@@ -255,9 +256,9 @@ def _run(given: Namespace) -> int:
             rows += more
             remarks += remarked
     notes = [
-        "Clips begin in silence. Samples/s, real time and spread, (slowest − fastest) / median, are of what follows "
-        f"the first sample, about {seconds:g} s or as long as the first took (the reference: at most "
-        f"{SLOW['reference']} samples); medians of {rounds} rounds in which all take turns.",
+        f"Clips begin in silence; each contender goes on with its own, about {seconds:g} s in each of {rounds} rounds, "
+        f"all taking turns (the reference: at most {SLOW['reference']} samples). Samples/s is the median, spread "
+        "(slowest − fastest) / median. The first sample holds all that is done beforehand; it is measured once.",
         "As the reference: samples equal to the reference's, up to the first that differs, drawn from the same "
         f"uniform numbers behind one receptive field of noise, in at most {COMPARED_STREAMS} streams; random weights. "
         "Rounded weights are held against the reference with the same rounded weights.",
@@ -273,10 +274,8 @@ def _run(given: Namespace) -> int:
     return 0
 
 
-def _clips(draw: Draw, streams: int) -> Callable[[int], Tensor]:
-    """A call that draws ``samples`` of every stream from silence."""
-    nothing = torch.zeros(streams, 0)
-    return lambda samples: draw(uniforms(range(streams), samples), nothing)
+def _first(start: Begin, streams: int) -> None:
+    Growing(start, streams).draw(1)
 
 
 if __name__ == "__main__":

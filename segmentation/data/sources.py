@@ -1,7 +1,7 @@
 """Sources that lie in files: a folder with images/ and masks/, a list of pairs, a Pascal VOC folder.
 
 All three find pairs, scan them once, and split them, unless they bring a split along. The classes come from a table
-that the user gives, or else from the masks.
+that the user gives, or else are those already ``known``, a model's, or else are found in the masks.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ class PictureFolder:
     masks: str = "masks"
     """Name of the folder with masks."""
 
-    def load(self, validation: float, progress: Progress | None = None) -> Samples:
+    def load(self, validation: float, progress: Progress | None = None, known: Classes | None = None) -> Samples:
         """Decode everything once. Raises InputError where nothing can be used; single bad files are named only."""
         here = in_folders(self.root, self.images, self.masks)
         there = in_folders(self.held, self.images, self.masks) if self.held else None
-        return load(here, there, table(self.classes), self.encoding, self.split, validation, progress)
+        classes = table(self.classes) or known
+        return load(here, there, classes, self.encoding, self.split, validation, progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +63,11 @@ class PairList:
     split: By = "file"
     """As for PictureFolder."""
 
-    def load(self, validation: float, progress: Progress | None = None) -> Samples:
+    def load(self, validation: float, progress: Progress | None = None, known: Classes | None = None) -> Samples:
         """Decode everything once. Raises InputError where nothing can be used; single bad files are named only."""
         there = in_list(self.held) if self.held else None
-        return load(in_list(self.path), there, table(self.classes), self.encoding, self.split, validation, progress)
+        classes = table(self.classes) or known
+        return load(in_list(self.path), there, classes, self.encoding, self.split, validation, progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +85,11 @@ class VOCLayout:
     classes: str = ""
     """A CSV file with a class a line; empty: the 21 classes of Pascal VOC."""
 
-    def load(self, validation: float, progress: Progress | None = None) -> Samples:
+    def load(self, validation: float, progress: Progress | None = None, known: Classes | None = None) -> Samples:
         """Decode everything once. Raises InputError where nothing can be used; single bad files are named only."""
         there = in_voc(self.root, self.held) if self.held else None
-        return load(
-            in_voc(self.root, self.image_set), there, table(self.classes) or VOC, "auto", "file", validation, progress
-        )
+        classes = table(self.classes) or known or VOC
+        return load(in_voc(self.root, self.image_set), there, classes, "auto", "file", validation, progress)
 
 
 def table(path: str) -> Classes | None:

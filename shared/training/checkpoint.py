@@ -92,6 +92,14 @@ def load_training(
         average.weights = {name: value.to(average.weights[name].device) for name, value in averaged.items()}
         average.updates = state.pop("updates")
         optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        for parameter, slot in optimizer.state.items():  # fused optimizers take for granted that layouts agree
+            slot.update(
+                {
+                    name: torch.empty_like(parameter).copy_(value)
+                    for name, value in slot.items()
+                    if value.shape == parameter.shape and value.stride() != parameter.stride()
+                }
+            )
         torch.set_rng_state(tensors["random"])
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path}: does not fit this run ({error}); it comes from elsewhere") from None

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from recipes.benchmarks import drawing, machine, sampling, training
-from recipes.benchmarks.public_style import PublicStyleWaveNet, incremental
+from recipes.benchmarks.public_style import PublicStyleSampler, PublicStyleWaveNet
 from shared import dense
 from tests.wavenet.networks import small_network
 from wavenet.distributions.categorical import mu_law_encode
@@ -125,21 +125,23 @@ def test_the_yardstick_draws_what_our_engines_draw(shape):
     expected = torch.cat([generate(model, 60, seeds=[seed], prompt=past) for seed, past in enumerate(prompt)])[:, -60:]
     assert len(expected.unique()) > 5
     for convolve in (False, True):
-        drawn = incremental(PublicStyleWaveNet.from_wavenet(model), uniforms([0, 1], 60), prompt, convolve=convolve)
-        assert torch.equal(drawn, expected)
+        sampler = PublicStyleSampler(PublicStyleWaveNet.from_wavenet(model), 2, convolve=convolve)
+        sampler.hear(prompt)
+        assert torch.equal(sampler.draw(uniforms([0, 1], 60)), expected)
 
 
 def test_its_sampler_follows_its_own_parallel_form_from_the_very_first_sample():
     public = PublicStyleWaveNet.from_wavenet(small_network())
     numbers = uniforms([0, 1], 30)
-    wave = incremental(public, numbers)
+    wave = PublicStyleSampler(public, 2).draw(numbers)
     codes = mu_law_encode(wave, public.classes)
     with torch.no_grad():
         logits = public(nn.functional.pad(public.one_hot(codes), (1, -1))).transpose(1, 2)
     cumulative = torch.softmax(logits.double(), -1).cumsum(-1)
     assert torch.equal((cumulative <= numbers[..., None]).sum(-1), codes)
-    again = incremental(public, numbers[:, 20:], wave[:, :20])
-    assert torch.equal(again, wave[:, 20:])
+    again = PublicStyleSampler(public, 2)
+    again.hear(wave[:, :20])
+    assert torch.equal(again.draw(numbers[:, 20:]), wave[:, 20:])
 
 
 def test_one_sample_of_the_base_preset_takes_1_24_million_multiply_adds():
@@ -182,15 +184,16 @@ def test_weights_are_read_once_for_up_to_eight_streams_a_thread():
     assert drawing.multiply_adds(WaveNetConfig()) == 1_236_992 - 64 * 64
 
 
+@torch.inference_mode()
 def test_an_engine_that_disagrees_is_caught():
     model, public = small_network().eval(), nn.Identity()
-    draw = drawing.contenders(model, public)["cached"]
+    start = drawing.contenders(model, public)["cached"]
     prompts = torch.zeros(4, 0)
-    expected = draw(uniforms(range(2), 20), prompts[:2]).clone()
-    assert drawing.agreeing(draw, expected, prompts) == (40, 40)
-    assert drawing.agreeing(draw, expected, prompts[:1]) == (20, 20)
+    expected = start(prompts[:2]).draw(uniforms(range(2), 20)).clone()
+    assert drawing.agreeing(start, expected, prompts) == (40, 40)
+    assert drawing.agreeing(start, expected, prompts[:1]) == (20, 20)
     expected[1, 5] += 0.25
-    assert drawing.agreeing(draw, expected, prompts) == (25, 40)
+    assert drawing.agreeing(start, expected, prompts) == (25, 40)
 
 
 def test_candidates_take_turns_and_the_first_round_does_not_count():

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from shared.errors import InputError
 from tests.wavenet.networks import small_network
+from wavenet import sampler
 from wavenet.distributions import Categorical
 from wavenet.model import WaveNet
 from wavenet.sampler import ENGINES, generate, stream, uniforms
@@ -227,6 +229,7 @@ def test_a_model_that_cannot_be_compiled_is_refused_in_one_line(monkeypatch, cap
         monkeypatch.delattr(f"wavenet.sampler.{name}", raising=False)
     with pytest.raises(InputError, match=r"needs numba.*take cached"):
         generate(long_network(2), 5, seeds=[0], engine="compiled")
+    sampler._say_once.cache_clear()
     with caplog.at_level(logging.WARNING, "wavenet.sampler"):
         assert generate(long_network(2), 5, seeds=[0], engine="auto").shape == (1, 5)
     assert "going on with the engine cached" in caplog.text
@@ -248,14 +251,67 @@ def test_compiling_is_announced_once_and_kept_for_the_next_process(tmp_path):
     assert second.stderr == ""
 
 
-@pytest.mark.slow
-def test_a_million_samples_take_no_more_memory_than_a_thousand():
-    import resource
+def test_what_numba_cannot_compile_is_drawn_by_cached(monkeypatch, caplog):
+    from wavenet.sampler import compiled
 
+    def broken(*_):
+        raise EOFError("a spoilt cache")
+
+    monkeypatch.setattr(compiled.Streams, "go_on", broken)
+    sampler._say_once.cache_clear()
     model = long_network(2)
-    blocks = stream(model, 1_000_000, seeds=[0], engine="compiled")
-    next(blocks)
+    with pytest.raises(InputError, match=r"cannot be compiled here.*spoilt.*cached"):
+        generate(model, 5, seeds=[0], engine="compiled")
+    with caplog.at_level(logging.WARNING, "wavenet.sampler"):
+        drawn = [generate(model, 50, seeds=[0], engine="auto") for _ in range(2)]
+    assert torch.equal(drawn[0], generate(model, 50, seeds=[0], engine="reference"))
+    assert caplog.text.count("going on with the engine cached") == 1
+
+
+@pytest.mark.parametrize(("name", "right"), [("tanh", np.tanh), ("exp", np.exp)])
+def test_vector_functions_are_within_three_units_in_the_last_place(name, right):
+    import numba
+
+    from wavenet.sampler import vectors
+
+    formula = getattr(vectors, name)
+    function = vectors.elementwise(lambda a, _: formula(a))
+    call = numba.njit(lambda y, x: function(y, 0, x, 0, x, 0, len(x)))
+    low, high = (-12, 12) if name == "tanh" else (-87, 0)
+    x = np.linspace(low, high, 2**16, dtype=np.float32)
+    y = np.empty_like(x)
+    call(y, x)
+    exact = right(x.astype(np.float64))
+    assert (np.abs(y - exact) / np.spacing(np.abs(exact).astype(np.float32))).max() < 3.5
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nothing_asked_for_is_nothing_drawn_and_nonsense_is_refused(engine):
+    model = long_network(2)
+    assert generate(model, 0, seeds=[1, 2], engine=engine).shape == (2, 0)
+    with pytest.raises(ValueError, match="NaN"):
+        generate(model, 5, seeds=[1], engine=engine, prompt=[0.0, np.nan])
+    whole = generate(model, 20, seeds=[1], engine=engine, temperature=1)  # a whole number is a number
+    assert torch.equal(whole, generate(model, 20, seeds=[1], engine=engine, temperature=1.0))
+
+
+@pytest.mark.slow
+def test_a_million_samples_do_not_drift_and_take_no_more_memory_than_a_thousand():
+    script = """
+import resource, torch
+from tests.wavenet.test_sampler import _rings, long_network
+from wavenet.sampler import ENGINES, uniforms
+model = long_network(2)
+with torch.inference_mode():
+    sampler = ENGINES["compiled"](model, torch.zeros(1, 0), 1, 1.0)
+    wave = sampler.draw(uniforms([0], 1000))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    drawn = sum(block.shape[1] for block in blocks)
-    assert drawn > 990_000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
+    for at in range(1000, 1_000_000, 1000):
+        wave = sampler.draw(uniforms([0], 1000, at))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+    fresh = ENGINES["compiled"](model, wave, 1, 1.0)
+for stepped, primed in zip(_rings(sampler, model), _rings(fresh, model), strict=True):
+    assert abs(stepped - primed).max() < 1e-4
+"""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, check=True)

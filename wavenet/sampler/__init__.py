@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from shared.errors import InputError
+from wavenet.distributions import Categorical
 from wavenet.model import WaveNet
 from wavenet.sampler.cached import Cached
 from wavenet.sampler.precision import rounded
@@ -42,9 +44,12 @@ BLOCK = 320  # samples given out at a time: 20 ms
 def _compiled(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Sampler:
     if model.device.type != "cpu":
         raise InputError(f"the compiled engine runs on the CPU and the model is on {model.device.type}; take cached")
+    if not isinstance(model.config.output, Categorical):
+        name = type(model.config.output).__name__
+        raise InputError(f"the compiled engine draws from Categorical only, not {name}; take cached")
     try:
         from wavenet.sampler import compiled  # numba takes a second to load
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         raise InputError(f"the compiled engine needs numba, which does not load here ({error}); take cached") from None
     return compiled.Compiled(model, prompt, streams, temperature)
 
@@ -55,8 +60,13 @@ def _fastest(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 
         try:
             return _compiled(model, prompt, streams, temperature)
         except InputError as reason:
-            log.warning("%s: going on with the engine cached, which is slower", str(reason).partition(";")[0])
+            _say_once(str(reason).partition(";")[0])
     return Cached(model, prompt, streams, temperature)
+
+
+@cache
+def _say_once(reason: str) -> None:
+    log.warning("%s: going on with the engine cached, which is slower", reason)
 
 
 ENGINES: dict[str, Engine] = {"reference": Reference, "cached": Cached, "compiled": _compiled}
@@ -117,8 +127,8 @@ def stream(
     ``precision`` is that of the weights, see ``wavenet.sampler.precision``.
 
     A clip is all the state there is. To go on with clips that were stopped, give what was ``drawn [b, n]`` behind
-    the same prompt: the engine hears the last receptive field of it again, step by step, and then draws, to the
-    last bit, what it would have drawn. ``samples`` counts the new ones.
+    the same prompt: the engine hears the last receptive field of it again, step by step, and then draws what it
+    would have drawn, with ``compiled`` to the last bit. ``samples`` counts the new ones.
     """
     if not 0 <= temperature < math.inf:
         raise ValueError(f"temperature is a number from 0 up, got {temperature}")
@@ -142,8 +152,11 @@ def generate(
     """Generate one clip a seed, whole: prompt, what was drawn before, and new sound; choices as for ``stream``."""
     blocks = list(stream(model, samples, seeds=seeds, prompt=prompt, drawn=drawn, **choices))
     given = [_as_rows(part).expand(len(seeds), -1) for part in (prompt, drawn) if part is not None]
-    return torch.cat([*given, *blocks], dim=1)
+    return torch.cat([*given, *blocks, torch.zeros(len(seeds), 0)], dim=1)
 
 
 def _as_rows(wave: Any) -> Tensor:
-    return torch.atleast_2d(torch.as_tensor(np.asarray(wave), dtype=torch.float32))
+    rows = torch.atleast_2d(torch.as_tensor(np.asarray(wave), dtype=torch.float32))
+    if not bool(torch.isfinite(rows).all()):
+        raise ValueError("a prompt, or what was drawn before, has samples that are NaN or infinite")
+    return rows

@@ -73,7 +73,7 @@ class Cached:
             parameters = torch.addmm(last_bias, y, last)
             self.newest = self.model.config.output.sample(parameters, uniform, self.temperature)
             drawn.append(self.newest)
-        return torch.stack(drawn, dim=1)
+        return torch.stack(drawn, dim=1) if drawn else uniforms.new_zeros(len(uniforms), 0, dtype=torch.float32)
 
     def hear(self, wave: Tensor) -> None:
         """Go on behind ``wave [b, n]`` as if it had been drawn."""

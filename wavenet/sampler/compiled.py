@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba.core.errors import NumbaError
 from numba.core.event import Event, Listener, install_listener
 from torch import Tensor
 
@@ -129,7 +128,7 @@ class Compiled:
     """``streams`` clips behind ``prompt [streams or 1, p]``, spread over torch's number of threads."""
 
     def __init__(self, model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0):
-        self.classes, self.temperature = model.config.output.classes, temperature
+        self.classes, self.temperature = model.config.output.classes, float(temperature)  # 1 is no 1.0 to numba
         weights = Weights.of(model)
         newest, rings = primed(model, prompt, streams)
         codes = mu_law_encode(newest, self.classes).numpy()
@@ -151,8 +150,8 @@ class Compiled:
 
     def _go_on(self, codes: np.ndarray, uniforms: np.ndarray) -> None:
         def of(share: np.ndarray, group: Streams) -> None:
-            mine = codes[share]
-            group.go_on(mine, uniforms[share], self.temperature)
+            mine = np.ascontiguousarray(codes[share])
+            group.go_on(mine, np.ascontiguousarray(uniforms[share]), self.temperature)
             codes[share] = mine
 
         list((self.pool.map if self.pool else map)(of, self.shares, self.groups))
@@ -160,12 +159,20 @@ class Compiled:
 
 def compile(streams: Streams) -> None:
     """Have the machine code ready, and say so if that takes seconds; InputError where numba cannot make it."""
+
+    def nothing() -> None:
+        none = len(streams.newest)
+        streams.go_on(np.empty((none, 0), np.int64), np.empty((none, 0)), 1.0)
+
     with install_listener("numba:compile", _Announcement()):  # silent where it was kept from an earlier time
         try:
-            streams.go_on(np.empty((len(streams.newest), 0), np.int64), np.empty((len(streams.newest), 0)), 1.0)
-        except (NumbaError, OSError, RuntimeError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise InputError(f"the sampler cannot be compiled here ({reason}); take the engine cached") from None
+            nothing()
+        except Exception:  # a cache that a crash or a full disk has spoilt may raise anything
+            try:
+                nothing()  # what was compiled but could not be kept is there
+            except Exception as error:
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                raise InputError(f"the sampler cannot be compiled here ({reason}); take the engine cached") from None
 
 
 class _Announcement(Listener):

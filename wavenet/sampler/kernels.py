@@ -147,5 +147,6 @@ def choose(logits, at, classes, uniform, temperature, masses):
                 passed += masses[j]
                 if passed > goal:
                     return j
+            return end - 1
         passed += mass
     return classes - 1

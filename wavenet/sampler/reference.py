@@ -23,7 +23,7 @@ class Reference:
         for uniform in uniforms.unbind(1):
             parameters = self.model(torch.cat([self.wave[:, -field:], unknown], dim=1))[:, -1]
             self.hear(output.sample(parameters, uniform, self.temperature)[:, None])
-        return self.wave[:, -uniforms.shape[1] :]
+        return self.wave[:, self.wave.shape[1] - uniforms.shape[1] :]
 
     def hear(self, wave: Tensor) -> None:
         """Go on behind ``wave [b, n]`` as if it had been drawn."""

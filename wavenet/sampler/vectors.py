@@ -86,9 +86,10 @@ def product(streams: int) -> Callable:
     distance from stream to stream. From ``w0`` on lie the panels, each ``[rows / rows a word, its width]``; ``scale``
     is read for int8 only.
 
-    Sums stay in registers while a tile of columns walks down the rows. One stream needs eight sums at once to keep
-    the multipliers busy, so the rows of narrow panels are summed in several runs. More streams sum in the same
-    order, one run after the other where registers are short: a stream never depends on its company.
+    Sums stay in registers (AVX-512's; narrower vectors spill some) while a tile of columns walks down the rows. One
+    stream needs eight sums at once to keep the multipliers busy, so the rows of narrow panels are summed in several
+    runs. More streams sum in the same order, one run after the other where registers are short: a stream never depends
+    on its company.
     """
 
     def generate(context, builder, signature, arguments):

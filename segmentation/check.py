@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -155,7 +155,9 @@ class Report:
 
 def check(source: Source, progress: Progress | None = None) -> Report:
     """Read all of a source once and report on it. Raises InputError where there is nothing to report on."""
-    return Report(source.load(0.0, progress), isinstance(source, Shapes) or getattr(source, "split", "") == "prefix")
+    samples = source.load(0.0, progress)
+    everything = replace(samples, train=[*samples.train, *samples.validation], validation=())
+    return Report(everything, isinstance(source, Shapes) or getattr(source, "split", "") == "prefix")
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[Sample]:

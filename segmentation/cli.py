@@ -53,7 +53,7 @@ def parser() -> Parser:
     train = command(commands, "train", "train a model, or go on training one")
     _data(train, "train on", optional=True)
     train.add_argument("--val", metavar="DATA", help="another such folder or list, to validate on")
-    train.add_argument("--split", choices=["file", "prefix"], default="file",
+    train.add_argument("--split", choices=["file", "prefix"],
                        help="without --val, hold back single files, or all of one prefix, such as a video")  # fmt: skip
     train.add_argument("--from", dest="initial", metavar="MODEL", help="start from the weights of this model")
     train.add_argument("--crop", type=positive, nargs=2, metavar=("H", "W"), help="size of training crops, in pixels")
@@ -125,7 +125,7 @@ def _data(parser: Parser, to: str, optional: bool = False) -> None:
         help=f"what to {to}: a folder with images/ and masks/, a Pascal VOC folder, or a text file of pairs",
     )  # fmt: skip
     parser.add_argument("--classes", metavar="CSV", help="table of the classes: value, name, colour")
-    parser.add_argument("--encoding", choices=["auto", "ids", "colours", "binary"], default="auto",
+    parser.add_argument("--encoding", choices=["auto", "ids", "colours", "binary"],
                         help="how masks name classes (default: found out)")  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from argparse import Namespace
@@ -19,14 +20,15 @@ from segmentation.model import ModelConfig, SegmentationModel
 from segmentation.networks import PRESETS
 from segmentation.palette import VOC, numbered, read_classes, write_png
 from segmentation.run import Outcome, Run
+from segmentation.tiles import Views
 from segmentation.trainer import RESULTS
-from shared.cli import FAILED, INTERRUPTED, seed_of
+from segmentation.transforms import IMAGENET
+from shared.cli import INTERRUPTED, seed_of
 from shared.config import to_json
 from shared.errors import InputError
 from shared.files import numbered as unused
 from shared.files import write_file
 from shared.training import checkpoint, machine
-from shared.training.interruption import Interruption
 from shared.training.progress import ProgressLine, clock
 from shared.training.settings import only_resuming, plan_of, settled
 
@@ -44,7 +46,7 @@ def check(arguments: Namespace) -> int:
     """Say what a folder holds and what may go wrong with it; 1 if nothing of it can be used."""
     sheet = _free(arguments.sheet, arguments.force) if arguments.sheet else None
     with ProgressLine("checking", arguments.quiet) as line:
-        source = source_of(arguments.data, arguments.classes, arguments.encoding)
+        source = source_of(arguments.data, arguments.classes, arguments.encoding or "auto")
         report = look_through(source, lambda done, total: line.update(done / total))
     if sheet:
         write_png(sheet, report.sheet())
@@ -60,7 +62,8 @@ def train(arguments: Namespace) -> int:
     """Start or resume a run."""
     plan = plan_of(arguments)
     if arguments.resume:
-        only_resuming(arguments, "val", "initial", "crop", "class_weights", "classes")
+        flags = ("val", "initial", "crop", "class_weights", "classes", "encoding", "split", "print_config")
+        only_resuming(arguments, *flags)
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:
         raise InputError("train on what? give a folder with images/ and masks/, or --resume RUN")
@@ -75,7 +78,8 @@ def train(arguments: Namespace) -> int:
 
 def configured(arguments: Namespace) -> Run:
     """The run that the flags of ``train`` describe."""
-    source = source_of(arguments.data, arguments.classes, arguments.encoding, arguments.val, arguments.split)
+    encoding, split = arguments.encoding or "auto", arguments.split or "file"
+    source = source_of(arguments.data, arguments.classes, encoding, arguments.val, split)
     run = Run(data=source)
     if arguments.initial:
         folder = Path(arguments.initial).resolve()
@@ -91,10 +95,13 @@ def configured(arguments: Namespace) -> Run:
         height, width = arguments.crop
         augmentation = replace(run.train.augmentation, crop=(height, width))
         run = replace(run, train=replace(run.train, augmentation=augmentation))
+    run = settled(arguments, run)
     if arguments.class_weights:
-        loss = replace(run.train.loss, weights=arguments.class_weights)
-        run = replace(run, train=replace(run.train, loss=loss))
-    return settled(arguments, run)
+        if not hasattr(run.train.loss, "weights"):
+            name = type(run.train.loss).__name__
+            raise InputError(f"--class-weights: {name} has none of its own; try --set train.loss.first.weights=median")
+        run = replace(run, train=replace(run.train, loss=replace(run.train.loss, weights=arguments.class_weights)))
+    return run
 
 
 def finished(outcome: Outcome) -> int:
@@ -118,70 +125,38 @@ def evaluate(arguments: Namespace) -> int:
     out = Path(arguments.out) if arguments.out else None
     names = (RESULTS, "confusion.png", "worst.png")
     paths = [_free(out / name, arguments.force) for name in names] if out else []
-    options = {"fast": arguments.fast, "flip": arguments.flip, "scales": tuple(arguments.scales)}
+    if out:
+        out.mkdir(parents=True, exist_ok=True)  # before anything is scored
+    options = looks(arguments)
     with ProgressLine("evaluating", arguments.quiet) as line:
-        source = source_of(arguments.data, arguments.classes, arguments.encoding)
+        source = source_of(arguments.data, arguments.classes, arguments.encoding or "auto")
         samples = source.load(0.0, lambda done, total: line.update(done / total, "reading the data"), model.classes)
         for text in (*samples.refused, *samples.remarks):
             line.say(text)
         if samples.classes.names != model.classes.names:
             mine, theirs = (", ".join(each.names) for each in (model.classes, samples.classes))
             line.say(f"the classes of the masks ({theirs}) are taken by their number for the model's ({mine})")
-        chosen = [*samples.train, *samples.validation]
+        chosen = samples.validation or samples.train  # a source with a list of its own to validate on means that
         found = score(model, chosen, progress=lambda done, total: line.update(done / total), **options)
-        if out:
-            out.mkdir(parents=True, exist_ok=True)
-            write_file(paths[0], json.dumps(found.to_json(), indent=2) + "\n")
-            write_file(paths[1], confusion_png(found.confusion, model.classes))
-            write_png(paths[2], worst_sheet(model, chosen, found, **options))
     if arguments.json:
         print(json.dumps({"model": str(arguments.model), "data": str(arguments.data), **found.to_json()}, indent=2))
     else:
-        print("\n".join(found.lines()))
+        print("\n".join(found.lines()), flush=True)
+    if out:
+        write_file(paths[0], json.dumps(found.to_json(), indent=2) + "\n")
+        write_file(paths[1], confusion_png(found.confusion, model.classes))
+        write_png(paths[2], worst_sheet(model, chosen, found, **options))
     return 0
 
 
 def predict(arguments: Namespace) -> int:
     """Write masks, and what else is asked for, picture by picture."""
-    from segmentation.frames import MASK, OVERLAY, PROBABILITIES, SIDE_BY_SIDE, frames, targets
+    from segmentation.writing import write_masks
 
     machine.keep_memory()
     machine.use_threads(arguments.threads)
     model = SegmentationModel.from_pretrained(arguments.model, machine.device_named(arguments.device))
-    pictures = frames(arguments.pictures)
-    writers = {
-        MASK: "save",
-        OVERLAY: "save_overlay" if arguments.overlay else None,
-        SIDE_BY_SIDE: "save_side_by_side" if arguments.side_by_side else None,
-        PROBABILITIES: "save_probabilities" if arguments.probabilities else None,
-    }
-    writers = {ending: method for ending, method in writers.items() if method}
-    places = targets(pictures, Path(arguments.out), list(writers), force=arguments.force)
-    options = {
-        "fast": arguments.fast, "flip": arguments.flip, "scales": tuple(arguments.scales), "tile": arguments.tile,
-        "overlap": arguments.overlap, "probabilities": arguments.probabilities,
-    }  # fmt: skip
-    refused = 0
-    with Interruption() as interruption, ProgressLine("predicting", arguments.quiet) as line:
-        for at, (picture, paths) in enumerate(zip(pictures, places, strict=True)):
-            if interruption.requested:
-                line.say(f"stopped after {at} of {len(pictures)} pictures; what was written is whole")
-                return INTERRUPTED
-            line.update(at / len(pictures), picture.name)
-            try:
-                made = model.predict(picture.read(), **options)
-            except InputError as error:
-                if len(pictures) == 1:
-                    raise
-                refused += 1
-                print(f"segmentation predict: left out: {error}", file=sys.stderr)
-                continue
-            for path, method in zip(paths, writers.values(), strict=True):
-                getattr(made, method)(path)
-            for remark in made.remarks:
-                line.say(f"{picture.name}: {remark}")
-            print(paths[0], flush=True)
-    return FAILED if refused else 0
+    return write_masks(arguments, model, looks(arguments))
 
 
 def import_weights(arguments: Namespace) -> int:
@@ -250,7 +225,7 @@ def info(arguments: Namespace) -> int:
     if "train" in values and (folder / checkpoint.RESUME).exists():
         state = checkpoint.training_state(folder)
         summary["run"] = {"data": values["data"], "train": values["train"], **state}
-        if (folder / RESULTS).exists():
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # no results yet, or damaged ones
             summary["run"]["mean_iou"] = json.loads((folder / RESULTS).read_text(encoding="utf-8")).get("mean_iou")
     if arguments.json:
         print(json.dumps(summary, indent=2))
@@ -296,12 +271,21 @@ def source_of(
     if path.is_file():
         return PairList(path=str(path), held=there, classes=table, encoding=encoding, split=split)
     if path.is_dir() and not (path / "images").is_dir() and any(path.rglob("SegmentationClass")):
-        if held or split != "file" or encoding not in ("auto", "ids"):
+        if held or split != "file" or encoding != "auto":
             raise InputError(
                 f"{path}: a Pascal VOC folder brings its own lists and masks; leave out --val and the like"
             )
         return VOCLayout(root=str(path), classes=table)
     return PictureFolder(root=str(path), held=there, classes=table, encoding=encoding, split=split)
+
+
+def looks(arguments: Namespace) -> dict[str, Any]:
+    """How each picture is looked at; InputError for what makes no sense."""
+    try:
+        Views(normalisation=IMAGENET, scales=tuple(arguments.scales), flip=arguments.flip)
+    except ValueError as error:
+        raise InputError(f"--scales: {error}") from None
+    return {"fast": arguments.fast, "flip": arguments.flip, "scales": tuple(arguments.scales)}
 
 
 def _free(path: Path | str, force: bool) -> Path:

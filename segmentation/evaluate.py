@@ -130,8 +130,8 @@ def worst_sheet(
     for at in evaluation.worst(count):
         score = evaluation.pictures[at]
         pixels, ids = samples[at].read()
-        strip = _strip(pixels, ids, model.predict(pixels, **options).ids, model.classes)
-        rows += [_caption(f"{score.name}   mIoU {100 * score.mean_iou:.1f}", strip.shape[1]), strip]
+        row = strip(pixels, ids, model.predict(pixels, **options).ids, model.classes)
+        rows += [_caption(f"{score.name}   mIoU {100 * score.mean_iou:.1f}", row.shape[1]), row]
     if not rows:
         return _caption("no sample has a score", 400)
     wide = max(row.shape[1] for row in rows)
@@ -144,7 +144,7 @@ def confusion_png(confusion: Confusion, classes: Classes) -> bytes:
     counts = confusion.counts
     totals = counts.sum(1, keepdims=True)
     share = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
-    side = 2.5 + 0.42 * len(counts)
+    side = min(40.0, 2.5 + 0.42 * len(counts))  # inches
     style = {"font.size": 9}
     # names may hold letters that the font lacks: boxes in the picture, not warnings on the terminal
     with matplotlib.rc_context(style), warnings.catch_warnings():
@@ -179,7 +179,8 @@ def errors(pixels: np.ndarray, ids: np.ndarray, found: np.ndarray) -> np.ndarray
     return out
 
 
-def _strip(pixels: np.ndarray, ids: np.ndarray, found: np.ndarray, classes: Classes) -> np.ndarray:
+def strip(pixels: np.ndarray, ids: np.ndarray, found: np.ndarray, classes: Classes) -> np.ndarray:
+    """Input, truth, prediction, errors in red, side by side and no larger than a sheet needs: uint8 ``[h, w, 3]``."""
     height, width = ids.shape
     scale = min(HEIGHT / height, WIDEST / width)
     size = max(1, round(height * scale)), max(1, round(width * scale))

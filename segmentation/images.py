@@ -91,6 +91,15 @@ def read_image(path: Path | str, most_pixels: int = MOST_PIXELS, thorough: bool 
     return Picture(pixels, tuple(remarks))
 
 
+def upright(image: Image.Image) -> Picture:
+    """An image that somebody else opened, as ``read_image`` would have given it."""
+    remarks: list[str] = []
+    with _refusing(Path(getattr(image, "filename", "") or "image"), "is damaged or cut off", AGAIN):
+        image.load()
+        pixels = _turn(_rgb(image, Path("image in memory"), remarks), _orientation(image))
+    return Picture(pixels, tuple(remarks))
+
+
 def read_mask(path: Path | str, most_pixels: int = MOST_PIXELS) -> Mask:
     """Decode a mask to the numbers that it holds; an opaque or other alpha channel is left out, with a remark.
 

@@ -208,15 +208,24 @@ def outline(inside: Tensor, valid: Tensor) -> Tensor:
 def within(marks: Tensor, radius: float) -> Tensor:
     """Where a mark is at most ``radius`` pixels away, in a straight line: bool ``[h, w]``."""
     height = marks.shape[0]
-    wide: dict[int, Tensor] = {}
+    wide, reach = marks, -1  # one line's width at a time: they only get narrower
     near = torch.zeros_like(marks)
     for down in range(min(int(radius), height - 1) + 1):  # a disc is a stack of lines
         half = int(math.sqrt(radius**2 - down**2))
-        if half not in wide:
-            wide[half] = F.max_pool1d(marks.float()[None], 2 * half + 1, 1, half)[0] > 0
-        near[down:] |= wide[half][: height - down]
-        near[: height - down] |= wide[half][down:]
+        if half != reach:
+            wide, reach = _widened(marks, half), half
+        near[down:] |= wide[: height - down]
+        near[: height - down] |= wide[down:]
     return near
+
+
+def _widened(marks: Tensor, half: int) -> Tensor:
+    """Where a mark is at most ``half`` columns away: by running counts, so a wide line costs what a narrow one does."""
+    width = marks.shape[1]
+    counts = F.pad(marks.to(torch.int32).cumsum(1, dtype=torch.int32), (1, 0))
+    columns = torch.arange(width, device=marks.device)
+    ends, starts = (columns + half + 1).clamp(max=width), (columns - half).clamp(min=0)
+    return counts[:, ends] > counts[:, starts]
 
 
 def mean(values: Sequence[float | None]) -> float | None:

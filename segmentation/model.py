@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from segmentation.fast import InferenceForm
-from segmentation.images import Picture, read_image
+from segmentation.images import Picture, read_image, upright
 from segmentation.networks import Network, Segmenter
 from segmentation.palette import Classes
 from segmentation.predict import Prediction, Progress, predict
@@ -132,5 +132,5 @@ def _opened(picture: Path | str | np.ndarray | Picture | Image.Image) -> Picture
         case np.ndarray():
             return Picture(picture)
         case Image.Image():
-            return Picture(np.array(picture.convert("RGB")))
+            return upright(picture)
     return read_image(picture)

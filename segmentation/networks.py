@@ -18,10 +18,11 @@ from segmentation.backbones.stack import STEM_STRIDES, DilatedStack
 from segmentation.heads.deeplab_v3 import DeepLabV3Head, DilatedSegNetHead
 from segmentation.heads.deeplab_v3_plus import DeepLabV3PlusHead
 from segmentation.heads.fcn import FCNHead
+from segmentation.palette import MOST_CLASSES
 from shared.rf import Window
 from shared.schedules import exponential
 
-MOST_CLASSES, MOST_CHANNELS, MOST_RATES, LARGEST_RATE = 4096, 2048, 16, 1024  # a config must not exhaust memory
+MOST_CHANNELS, MOST_RATES, LARGEST_RATE = 2048, 16, 1024  # a config must not exhaust memory
 
 
 class Segmenter(nn.Module):

@@ -153,7 +153,11 @@ def read_classes(path: Path | str) -> Classes:
         raise refusal(
             path, f"cannot be read ({getattr(error, 'strerror', None) or error})", "give a CSV file"
         ) from None
-    rows = [(at, [cell.strip() for cell in row]) for at, row in enumerate(csv.reader(text.splitlines()), 1) if any(row)]
+    try:
+        lines = list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise refusal(path, f"is no CSV file ({error})", "give a line `name,red,green,blue` for each class") from None
+    rows = [(at, [cell.strip() for cell in row]) for at, row in enumerate(lines, 1) if any(row)]
     if not rows:
         raise refusal(path, "is empty", "give a line `name,red,green,blue` for each class")
     heading = [{"r": "red", "g": "green", "b": "blue"}.get(cell.lower(), cell.lower()) for cell in rows[0][1]]

@@ -225,7 +225,7 @@ def _command(run: Run, state: dict[str, Any] | None) -> str | None:
             words += _set(f"network.{name}", value)
     usual_settings = dict(_flat(TrainConfig()))
     for name, value in _flat(run.train):
-        if value != usual_settings.get(name) and name != "loss.class_weights":  # those follow from the data
+        if value != usual_settings.get(name) and not name.endswith("class_weights"):  # those follow from the data
             words += _set(f"train.{name}", value)
     return shlex.join(words)
 

@@ -178,7 +178,8 @@ async function see(file) {
     const found = await answer.json();
     if (turn !== asked) return;  // another picture was dropped meanwhile
     if (!answer.ok) throw new Error(found.error);
-    await show(found, file.name);
+    await show(found, file.name, turn);
+    if (turn !== asked) return;
     say([file.name + ", " + width + " × " + height + " pixels", ...found.remarks].join(" · "));
   } catch (error) {
     if (turn !== asked) return;
@@ -188,8 +189,10 @@ async function see(file) {
   }
 }
 
-async function show(found, name) {
-  ids = await bytes(found.ids, true);
+async function show(found, name, turn) {
+  const [decoded, png] = [await bytes(found.ids, true), await bytes(found.mask, false)];
+  if (turn !== asked) return;
+  ids = decoded;
   [width, height, only] = [found.width, found.height, null];
   at("picture").src = "data:image/jpeg;base64," + found.picture;
   at("picture").width = width;
@@ -199,8 +202,9 @@ async function show(found, name) {
   at("stage").style.width = `min(100%, ${times * width}px, ${75 * width / height}vh)`;
   at("stage").className = times > 1 ? "" : "fine";
   await at("picture").decode();
+  if (turn !== asked) return;
   draw();
-  const mask = new Blob([await bytes(found.mask, false)], {type: "image/png"});
+  const mask = new Blob([png], {type: "image/png"});
   URL.revokeObjectURL(at("download").href);
   at("download").href = URL.createObjectURL(mask);
   at("download").download = name.replace(/\\.[^.]*$/, "") + "-mask.png";

@@ -114,7 +114,7 @@ def blended(form: InferenceForm, pixels: np.ndarray, views: Views, side: int, ov
     """
     height, width = pixels.shape[:2]
     rows, columns = _cuts(height, side, overlap, form.jump), _cuts(width, side, overlap, form.jump)
-    below = torch.zeros(form.classes, overlap, width, device=form.device)
+    below = torch.zeros(form.classes, overlap, width if len(rows) > 1 else 0, device=form.device)
     right = below[:, :0, :0]
     for top, bottom in rows:
         for left, end in columns:

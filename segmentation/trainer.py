@@ -17,11 +17,11 @@ from segmentation import figures
 from segmentation.check import spread, stacked
 from segmentation.data import Sample, Samples
 from segmentation.data.crops import Batch, Crops
-from segmentation.evaluate import Evaluation, evaluate
+from segmentation.evaluate import Evaluation, evaluate, strip
 from segmentation.losses import ClassCounts, balanced
 from segmentation.model import ModelConfig, SegmentationModel
 from segmentation.networks import Segmenter
-from segmentation.palette import coloured, side_by_side, write_png
+from segmentation.palette import Classes, write_png
 from segmentation.run import CURVE, Outcome, Run, TrainConfig
 from segmentation.weights import fill
 from shared.config import from_json, to_json
@@ -50,14 +50,17 @@ def resume(folder: Path, plan: Plan) -> Outcome:
     had not stopped. A budget in minutes follows the clock, which no two runs share.
     """
     values, state = saved(folder)
-    values.pop("model", None)  # the run and its data say what it is
-    return _train(from_json(Run, values), folder, plan, state)
+    known = from_json(ModelConfig, values.pop("model", None), "model.").classes
+    return _train(from_json(Run, values), folder, plan, state, known)
 
 
-def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> Outcome:
+def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, known: Classes | None = None) -> Outcome:
     place = Place.of(run.train, plan, state)
     with ProgressLine("training", plan.quiet) as line:
         samples = _loaded(run, line)
+        if known is not None and samples.classes != known:
+            theirs, ours = (", ".join(each.names) for each in (samples.classes, known))
+            raise InputError(f"{folder}: learnt {ours}; its data now have {theirs}: start a new run with --from")
         fingerprint = samples.fingerprint
         if state is not None and state.get("data") != fingerprint:
             line.say("the data are not what they were when this run was saved: going on with what is there now")
@@ -113,20 +116,20 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
                 if session.evaluation_due():
                     scores = session.look(lambda: look(some))
                     line.say(
-                        f"step {session.step:6} · {session.smooth:.3f} loss · {100 * scores['mean_iou']:.1f} mean IoU, "
-                        f"{100 * scores['pixel_accuracy']:.1f} % of pixels right · {session.note}"
+                        f"step {session.step:6} · {session.smooth:.3f} loss · {_percent(scores['mean_iou'])} mean IoU, "
+                        f"{_percent(scores['pixel_accuracy'])} % of pixels right · {session.note}"
                     )
                 if session.preview_due():
                     _preview(session, model, samples)
             mean_iou, table = None, ""
-            if not session.stopped:
+            stopped = session.stopped  # what is asked from here on comes too late: little is left
+            if not stopped:
                 line.update(1.0, "evaluating")
                 mean_iou = session.look(lambda: look(list(samples.validation)))["mean_iou"]
                 table = found[0].confusion.table(samples.classes.names)
                 write_file(folder / RESULTS, json.dumps(found[0].to_json(), indent=2) + "\n")
                 if config.previews:
                     _preview(session, model, samples)
-            stopped = session.stopped
         figures.curve(session.journal.records(), folder / CURVE)
         return Outcome(folder, session.step, session.budget.elapsed, mean_iou, table, stopped)
 
@@ -142,15 +145,14 @@ def counts_of(samples: Samples) -> ClassCounts:
 
 
 def _preview(session: Session, model: SegmentationModel, samples: Samples) -> None:
-    """The same few held-back pictures each time, beside truth and prediction; named by the step."""
+    """The same few held-back pictures each time, beside truth, prediction and errors; named by the step."""
     folder = session.folder / PREVIEWS
     folder.mkdir(exist_ok=True)
     rows = []
     with session.average.swapped_in(model.network):
         for sample in spread(samples.validation, SHOWN):
             pixels, ids = sample.read()
-            made = model.predict(pixels)
-            rows.append(side_by_side(pixels, coloured(ids, samples.classes), coloured(made.ids, samples.classes)))
+            rows.append(strip(pixels, ids, model.predict(pixels).ids, samples.classes))
     model.network.train()
     write_png(folder / f"step-{session.step:06}.png", stacked(*rows))
 
@@ -173,6 +175,10 @@ def _filled(network: Segmenter, folder: Path) -> list[str]:
     if not left:
         return [f"starting from the weights of {folder}"]
     return [f"starting from the weights of {folder}; not taken over, and new: {', '.join(left)}"]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
 
 
 def _spoilt(network: Segmenter) -> bool:

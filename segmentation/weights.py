@@ -16,17 +16,9 @@ import torch
 from torch import Tensor
 
 from segmentation.backbones.resnet import DEPTHS, Bottleneck
-from segmentation.networks import MOST_CLASSES, DeepLabV3, Segmenter
+from segmentation.networks import DeepLabV3, Segmenter
+from segmentation.palette import MOST_CLASSES
 from shared.errors import InputError
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Red, green, blue of pictures in 0 … 1, as published backbones and torchvision's DeepLabs expect them normalised."""
-
-VOC_CATEGORIES = (
-    *("__background__", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
-"""The classes of Pascal VOC by id, which torchvision's published DeepLabs know."""
 
 WRAPPERS = ("model", "state_dict")
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's

@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 failed, the reason is on stderr · 2 wrong usage · 130 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import secrets
@@ -117,6 +118,8 @@ positive.__name__, positive_float.__name__ = "whole number", "number"  # as argp
 def run(program: str, command: Callable[[], int | None], debug: bool) -> int:
     """Run a command and turn what can go wrong into a line and an exit code."""
     try:
+        with contextlib.suppress(AttributeError):  # file names are bytes: what is no text must not stop a command
+            sys.stdout.reconfigure(errors="surrogateescape")
         code = command() or 0
         sys.stdout.flush()
         return code

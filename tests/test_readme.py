@@ -16,7 +16,8 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.S | re.M)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.S | re.M)  # in pairs, or an end would pass for a beginning
+    return [block for name, block in found if name == language]
 
 
 COMMANDS = [

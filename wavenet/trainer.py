@@ -92,11 +92,11 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
                     )
                 if session.preview_due():
                     _preview(session, config.preview_seconds, config.seed)
-            if not session.stopped:
+            stopped = session.stopped  # what is asked from here on comes too late: little is left
+            if not stopped:
                 bits = session.look(evaluate)["validation_bits"]
                 if config.previews:
                     _preview(session, config.preview_seconds, config.seed)
-            stopped = session.stopped
         figures.curve(session.journal.records(), measured, folder / CURVE)
         return Outcome(folder, session.step, session.budget.elapsed, bits, measured, stopped)
 

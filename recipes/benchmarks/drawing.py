@@ -12,7 +12,6 @@ from torch import Tensor
 from recipes.benchmarks.machine import using_threads
 from recipes.benchmarks.public_style import PublicStyleSampler, PublicStyleWaveNet
 from shared.config import from_json
-from shared.errors import InputError
 from shared.training import checkpoint
 from wavenet.data import Recordings
 from wavenet.evaluate import bits_per_sample
@@ -78,13 +77,13 @@ def agreeing(start: Begin, expected: Tensor, prompts: Tensor) -> tuple[int, int]
 
 
 def costs(run: Path, data: Path) -> list[str]:
-    """Bits per sample of a trained model with the weights of each precision, on what its run held back."""
+    """Bits per sample of a trained model at each precision: on what its run held back, if it was trained on DATA."""
     model = WaveNet.from_pretrained(run)
     share = from_json(Run, checkpoint.load_config(run)).train.validation
     tracks = Recordings(path=str(data.resolve())).load(share, None)
-    if checkpoint.training_state(run).get("data") != tracks.fingerprint:
-        raise InputError(f"{data}: not what {run} was trained on; only that has a part that it held back")
+    known = checkpoint.training_state(run).get("data") == tracks.fingerprint
+    chosen, part = (tracks.validation, "held-back part") if known else (tracks.whole, "all")
     with using_threads(os.cpu_count() or 1):
-        bits = {name: bits_per_sample(rounded(model, name), tracks.validation).bits for name in PRECISIONS}
+        bits = {name: bits_per_sample(rounded(model, name), chosen).bits for name in PRECISIONS}
     each = ", ".join(f"{name} {value:.4f} ({value - bits['float32']:+.4f})" for name, value in bits.items())
-    return [f"Bits per sample of a trained model ({run.name}, held-back part of {data.name}): {each}."]
+    return [f"Bits per sample of a trained model ({run.name}, {part} of {data.name}): {each}."]

@@ -184,6 +184,8 @@ def decide(
         if encoding == "binary":
             raise InputError(f"masks: read as binary, they have 2 classes, but {classes.count} were given")
         binary = False
+    if binary and encoding == "auto" and classes is not None and classes.stated and IGNORE in classes.ignored:
+        binary = False  # the table says what 255 is
     if binary:
         remarks.append("the masks hold 0 and 255 only: read as binary, 0 the background and 255 the object")
         classes = classes or numbered(2, ("background", "object"))

@@ -112,7 +112,7 @@ def load(
     has nothing that can be used.
     """
     held = there.pairs if there else ()
-    if overlap := {pair.image.absolute() for pair in here.pairs} & {pair.image.absolute() for pair in held}:
+    if overlap := {pair.image.resolve() for pair in here.pairs} & {pair.image.resolve() for pair in held}:
         raise InputError(f"{min(overlap)}: is to be trained on and validated on; give two sets that share no picture")
     scanned = scan([*here.pairs, *held], classes, encoding, progress=progress)
     first = [sample for sample in scanned.samples[: len(here.pairs)] if sample]

@@ -226,3 +226,15 @@ def test_a_busy_machine_is_said_to_be_one(load, warned):
 def test_the_machine_describes_itself():
     here = machine.Machine.here([1])
     assert all((here.cpu, here.cores, here.instructions, here.date, here.python, here.torch, here.numpy))
+
+
+def test_segmentation_benchmark_holds_ours_against_torchvisions(capsys):
+    pytest.importorskip("torchvision")
+    from recipes.benchmarks import segmentation
+
+    assert segmentation.main(["--quick", "--quiet", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert len(rows) == 8
+    assert all(row["seconds"] > 0 for row in rows)
+    (ours,) = [row for row in rows if row["contender"] == "atrous, float32" and row["other_pixels"] is not None]
+    assert ours["other_pixels"] < 1e-3

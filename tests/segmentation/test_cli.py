@@ -16,6 +16,7 @@ from segmentation.cli import main
 from segmentation.images import read_image
 from segmentation.networks import DeepLabV3
 from segmentation.palette import VOC
+from shared.training.checkpoint import training_state
 from tests.segmentation.conftest import TINY
 
 
@@ -37,12 +38,12 @@ def one_line_error(capsys, argv):
 def test_check_train_resume_evaluate_predict_info(pictures, tmp_path, capsys):
     folder, out = tmp_path / "run", tmp_path / "out"
     assert main(["check", str(pictures), "--sheet", str(tmp_path / "sheet.png"), "-q"]) == 0
-    assert "12" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("12 pairs of picture and mask")
     assert read_image(tmp_path / "sheet.png").pixels.shape[1] > 100
     assert main(["train", str(pictures), "-o", str(folder), "--steps", "3", "--threads", "1", *TINY]) == 0
     captured = capsys.readouterr()
     assert "next: segmentation predict" in captured.out
-    assert "3 classes" not in captured.err
+    assert "4 classes" in captured.err
     assert main(["train", "--resume", str(folder), "--steps", "5", "-q"]) == 0
     capsys.readouterr()
     assert main(["evaluate", str(folder), str(pictures), "--json", "-q", "-o", str(tmp_path / "scores")]) == 0
@@ -116,6 +117,36 @@ def test_fine_tuning_takes_the_network_along(run, pictures, tmp_path, capsys):
     assert "leave out --preset" in one_line_error(capsys, [*argv, "--preset", "fast"])
 
 
+def test_a_set_that_brings_its_own_held_back_list_is_scored_on_that(run, pictures, tmp_path, capsys):
+    """Pascal VOC's layout: trained on one list, scored on the other."""
+    for name, kind in (("JPEGImages", "images"), ("SegmentationClass", "masks")):
+        (tmp_path / name).mkdir()
+        for path in (pictures / kind).iterdir():
+            ending = ".jpg" if kind == "images" else ".png"
+            with Image.open(path) as image:
+                image.save(tmp_path / name / f"{path.stem}{ending}")
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("".join(f"{at}\n" for at in range(9)))
+    (lists / "val.txt").write_text("9\n10\n11\n")
+    table = tmp_path / "classes.csv"
+    table.write_text("name,red,green,blue\na,0,0,0\nb,255,0,0\nc,0,255,0\nd,0,0,255\n")
+    capsys.readouterr()
+    assert main(["evaluate", str(run), str(tmp_path), "--classes", str(table), "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 3
+
+
+def test_the_demo_makes_pictures_masks_and_a_page(tmp_path, capsys):
+    out = tmp_path / "demo"
+    assert main(["demo", "-o", str(out), "--steps", "2", "--threads", "1", "-q"]) == 0
+    printed = capsys.readouterr().out
+    assert "mean IoU" in printed
+    assert "next: segmentation check" in printed
+    for name in ("shapes-0.png", "shapes-0-mask.png", "shapes-0-overlay.png", "worst.png", "report.html", "curve.png"):
+        assert (out / name).stat().st_size > 300
+    assert read_image(out / "shapes-0-mask.png").pixels.shape == read_image(out / "shapes-0.png").pixels.shape
+
+
 def test_bench_compares_forms_of_one_network(run, capsys):
     assert main(["bench", str(run), "--size", "40", "56", "--json", "-q"]) == 0
     plain, form, fast = json.loads(capsys.readouterr().out)
@@ -138,7 +169,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(pictures, tmp_path):
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"segmentation train --resume" in err
-    assert main(["train", "--resume", str(folder), "--steps", "1", "-q"]) == 0
+    reached = training_state(folder)["step"]
+    assert main(["train", "--resume", str(folder), "--steps", str(reached + 2), "-q"]) == 0
+    assert training_state(folder)["step"] == reached + 2
 
 
 @pytest.mark.parametrize(
@@ -159,6 +192,11 @@ def test_ctrl_c_saves_and_says_how_to_go_on(pictures, tmp_path):
         (["import", "{run}/config.json", "-o", "{tmp}/y"], "config.json"),
         (["bench", "{tmp}"], "config.json"),
         (["predict", "{run}"], "PICTURE"),
+        (["predict", "{run}", "{pictures}/images/0.png", "-o", "{tmp}/m", "--scales", "1000"], "scales"),
+        (["predict", "{run}", "{pictures}/images/0.png", "-o", "{tmp}/m", "--tile", "-1"], "tile"),
+        (["evaluate", "{run}", "{pictures}", "-o", "{run}/config.json"], "config.json"),
+        (["train", "{pictures}", "--class-weights", "log", "--set", "train.loss.type=Dice"], "Dice"),
+        (["train", "--resume", "{run}", "--split", "file"], "--resume takes everything"),
         (["predikt"], "predict"),
     ],
 )  # fmt: skip

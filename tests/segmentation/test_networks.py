@@ -286,7 +286,7 @@ def test_a_preset_survives_json_and_builds(name: str) -> None:
         (lambda: DilatedSegNet(stem_stride=3), "stem_stride is 3; it can be 1, 2, 4"),
         (lambda: DilatedSegNet(dilations=(1,)), "dilations must be 2 to 16 numbers"),
         (lambda: DilatedSegNet(rates=()), "rates must be 1 to 16 numbers"),
-        (lambda: DeepLabV3().build(classes=1), "classes must lie between 2 and 4096, not 1"),
+        (lambda: DeepLabV3().build(classes=1), "classes must lie between 2 and 255, not 1"),
         (lambda: ResNet(18, output_stride=4), "output_stride is 4"),
         (lambda: DilatedStack(stem_stride=3), "stem_stride is 3"),
         (lambda: DilatedStack(dilations=(1,)), "two dilations or more"),

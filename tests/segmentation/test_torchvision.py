@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from segmentation.losses import CrossEntropy
 from segmentation.networks import DeepLabV3, Segmenter
-from segmentation.weights import IMAGENET_MEAN, IMAGENET_STD, VOC_CATEGORIES, fill, network_of
+from segmentation.palette import VOC
+from segmentation.transforms import IMAGENET
+from segmentation.weights import fill, network_of
 
 torchvision = pytest.importorskip("torchvision")
 published = torchvision.models.segmentation
@@ -206,10 +208,10 @@ def test_a_silent_mistake_would_show(pair: tuple[nn.Module, Segmenter], name: st
 def test_pictures_are_normalised_as_the_published_weights_expect_and_anything_else_would_show(pair) -> None:
     weights = published.DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1
     preset = weights.transforms()
-    assert (tuple(preset.mean), tuple(preset.std)) == (IMAGENET_MEAN, IMAGENET_STD)
-    assert tuple(weights.meta["categories"]) == VOC_CATEGORIES
+    assert (tuple(preset.mean), tuple(preset.std)) == (IMAGENET.mean, IMAGENET.std)
+    assert tuple(weights.meta["categories"]) == ("__background__", *VOC.names[1:])
     picture = torch.rand(1, 3, 33, 49)
-    mean, std = (torch.tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (torch.tensor(each)[:, None, None] for each in (IMAGENET.mean, IMAGENET.std))
     ours = pair[1]
     with torch.inference_mode():
         right = ours((picture - mean) / std)

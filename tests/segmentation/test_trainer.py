@@ -142,6 +142,30 @@ def test_a_network_that_bfloat16_would_spoil_is_trained_in_float32(tmp_path, cap
     assert checkpoint.training_state(tmp_path / "run")["precision"] == "float32"
 
 
+def test_pictures_without_labels_to_validate_on_stop_nothing(tmp_path):
+    data = pictures(tmp_path / "six", 3)
+    void = pictures(tmp_path / "void", 3)
+    for path in (void / "masks").iterdir():
+        with Image.open(path) as mask:
+            nothing = np.full_like(np.array(mask), 255)
+        Image.fromarray(nothing).save(path)
+    run = replace(RUN, data=PictureFolder(root=str(data), held=str(void)), train=replace(RUN.train, previews=2))
+    outcome = trainer.start(run, tmp_path / "run", replace(QUIET, steps=3, quiet=False))
+    assert outcome.step == 3
+    assert outcome.mean_iou is None
+
+
+def test_classes_that_changed_are_not_trained_on(tmp_path):
+    folder = pictures(tmp_path / "data", 3)
+    table = tmp_path / "classes.csv"
+    table.write_text("name,red,green,blue\nsky,0,0,255\nroad,9,9,9\ncar,200,0,0\n")
+    data = PictureFolder(root=str(folder), classes=str(table))
+    trainer.start(replace(RUN, data=data), tmp_path / "run", replace(QUIET, steps=2))
+    table.write_text("name,red,green,blue\nroad,9,9,9\nsky,0,0,255\ncar,200,0,0\n")
+    with pytest.raises(InputError, match=r"learnt sky, road, car; its data now have road, sky, car"):
+        trainer.resume(tmp_path / "run", replace(QUIET, steps=3))
+
+
 def test_nothing_to_validate_on_is_one_line(tmp_path):
     data = PictureFolder(root=str(pictures(tmp_path / "one", 3, count=1)))
     with pytest.raises(InputError, match="validate"):

@@ -269,7 +269,7 @@ def test_what_numba_cannot_compile_is_drawn_by_cached(monkeypatch, caplog):
 
 
 @pytest.mark.parametrize(("name", "right"), [("tanh", np.tanh), ("exp", np.exp)])
-def test_vector_functions_are_within_three_units_in_the_last_place(name, right):
+def test_vector_functions_are_within_five_units_in_the_last_place(name, right):
     import numba
 
     from wavenet.sampler import vectors
@@ -282,7 +282,7 @@ def test_vector_functions_are_within_three_units_in_the_last_place(name, right):
     y = np.empty_like(x)
     call(y, x)
     exact = right(x.astype(np.float64))
-    assert (np.abs(y - exact) / np.spacing(np.abs(exact).astype(np.float32))).max() < 3.5
+    assert (np.abs(y - exact) / np.spacing(np.abs(exact).astype(np.float32))).max() < 5
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -238,7 +238,7 @@ class Lanes:
 
 
 def tanh(v: Lanes) -> Lanes:
-    """A rational minimax fit on [-9, 9], odd over even; within 3 units in the last place of float32."""
+    """A rational minimax fit on [-9, 9], odd over even; within 5 units in the last place of float32."""
     v = v.clamp(-9.0, 9.0)
     q = v * v
     top = polynomial(

@@ -1,7 +1,6 @@
 """Street scenes from scratch: DeepLabV3+ on a ResNet-18, no weights from elsewhere, on pictures like CamVid's.
 
-What it reaches in which time stands in ``recipes/README.md``, with the command. The checkpoint is the last one: none
-is chosen by a validation set. ``--val`` names pictures that only watch; scores to report come from
+The checkpoint is the last one: none is chosen by a validation set. ``--val`` names pictures that only watch; scores to report come from
 ``segmentation evaluate`` on a test set of its own.
 
     uv run python recipes/train_segmentation.py --data camvid/train --val camvid/val --classes camvid/classes.csv \

@@ -39,7 +39,7 @@ def parser() -> Parser:
 
     demo = command(commands, "demo", "train on shapes drawn on the fly, and write masks of new ones; needs no data")
     demo.add_argument("-o", "--out", metavar="DIR", help="folder to write to (default: segmentation-demo, numbered)")
-    demo.add_argument("--minutes", type=positive_float, default=3.0, help="training time (default: 3)")
+    demo.add_argument("--minutes", type=positive_float, default=3.3, help="training time (default: 3.3)")
     demo.add_argument("--steps", type=positive, help="training steps, instead of minutes")
     demo.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
     seed_flag(demo, "of the shapes, the first weights and the order of the crops")

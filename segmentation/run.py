@@ -63,16 +63,16 @@ class Run:
 
 
 DEMO = Run(
-    data=Shapes(count=2000, size=(96, 128)),
-    network=DeepLabV3Plus(depth=18, width=16, channels=48),  # a quarter of the default's work
+    data=Shapes(count=4000, size=(64, 80)),
+    network=DeepLabV3Plus(depth=18, width=16, channels=48, output_stride=8, rates=(1, 2, 4)),  # small, and fine-grained
     train=TrainConfig(
         batch=16,
-        learning_rate=5e-3,
+        learning_rate=8e-3,
         loss=CrossEntropy(weights="median"),
         ema=0.99,
         evaluations=6,
         previews=4,
-        augmentation=Augmentation(crop=(96, 128), scale=(0.8, 1.25), brightness=0, contrast=0, saturation=0, hue=0),
+        augmentation=Augmentation(crop=(64, 80), scale=(0.9, 1.1), brightness=0, contrast=0, saturation=0, hue=0),
     ),
 )
 """What ``segmentation demo`` trains."""

@@ -1,7 +1,7 @@
 """Street scenes from scratch: DeepLabV3+ on a ResNet-18, no weights from elsewhere, on pictures like CamVid's.
 
-The checkpoint is the last one: none is chosen by a validation set. ``--val`` names pictures that only watch; scores to report come from
-``segmentation evaluate`` on a test set of its own.
+The checkpoint is the last one: none is chosen by a validation set. ``--val`` names pictures that only watch; scores to
+report come from ``segmentation evaluate`` on a test set of its own.
 
     uv run python recipes/train_segmentation.py --data camvid/train --val camvid/val --classes camvid/classes.csv \
         -o runs/camvid --minutes 30

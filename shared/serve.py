@@ -33,6 +33,7 @@ OURS = re.compile(r"(localhost|127\.0\.0\.1)(:\d{1,5})?", re.IGNORECASE)  # any 
 POLL = 0.2  # seconds between looks at whether to stop
 LINGER = 1.0  # seconds that a refused client may go on sending, so that it comes to read why
 PATIENCE = 10.0  # seconds that a job may take to end when the server stops
+PARTING = 2.0  # seconds that answers on their way have at the end
 
 # The page itself carries a narrower policy, with the hashes of its style and script; a browser obeys both.
 HEADERS = {
@@ -282,6 +283,9 @@ def serve(
         until = time.monotonic() + PATIENCE
         for _ in range(server.limits.jobs):  # holding all of them means that none is under way
             server.jobs.acquire(timeout=max(0.0, until - time.monotonic()))
+        until = time.monotonic() + PARTING
+        for _ in range(server.limits.connections):  # and their answers are on the way
+            server.connections.acquire(timeout=max(0.0, until - time.monotonic()))
     return INTERRUPTED
 
 

@@ -1,4 +1,7 @@
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are small: threads would wait for each other; before torch
 
 import pytest
 import torch

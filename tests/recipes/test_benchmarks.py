@@ -228,6 +228,7 @@ def test_the_machine_describes_itself():
     assert all((here.cpu, here.cores, here.instructions, here.date, here.python, here.torch, here.numpy))
 
 
+@pytest.mark.slow
 def test_segmentation_benchmark_holds_ours_against_torchvisions(capsys):
     pytest.importorskip("torchvision")
     from recipes.benchmarks import segmentation

@@ -156,6 +156,7 @@ def test_bench_compares_forms_of_one_network(run, capsys):
     assert fast["form"] == "predict --fast"
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(pictures, tmp_path):
     folder = tmp_path / "run"
     command = ["train", str(pictures), "-o", str(folder), "--steps", "100000", "--threads", "1", *TINY]

@@ -235,6 +235,7 @@ def test_a_model_that_cannot_be_compiled_is_refused_in_one_line(monkeypatch, cap
     assert "going on with the engine cached" in caplog.text
 
 
+@pytest.mark.slow
 def test_compiling_is_announced_once_and_kept_for_the_next_process(tmp_path):
     script = (
         "import torch; from wavenet.model import WaveNet, WaveNetConfig; from wavenet.sampler import generate\n"

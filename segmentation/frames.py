@@ -19,8 +19,8 @@ from pathlib import Path
 
 from segmentation.data.pairs import ENDINGS
 from segmentation.data.split import natural
-from segmentation.images import MOST_BYTES, MOST_PIXELS, Picture, read_image, refusal, shown
-from shared.errors import InputError
+from segmentation.images import MOST_BYTES, MOST_PIXELS, Picture, read_image
+from shared.errors import InputError, refusal, shown
 
 STDIN = "-"
 MASK, OVERLAY, SIDE_BY_SIDE, PROBABILITIES = ".png", "_overlay.png", "_side_by_side.png", "_probabilities.npy"

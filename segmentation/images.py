@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from segmentation.jpeg import is_whole
-from shared.errors import InputError
+from shared.errors import InputError, refusal
 
 # what is refused
 MOST_PIXELS = 100_000_000  # declared in the header; 300 MB as RGB
@@ -127,17 +127,6 @@ def size_of(path: Path | str, most_pixels: int = MOST_PIXELS) -> tuple[int, int]
         # TIFF: Pillow has swapped them already; PNG: asking for its EXIF block would decode it
         asked = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
         return (width, height) if asked and _orientation(image) >= 5 else (height, width)
-
-
-def refusal(path: Path, reason: str, advice: str) -> InputError:
-    """The error of this gate: one line that names the file, the reason and the way out."""
-    return InputError(f"{shown(path)}: {reason}; {advice}")
-
-
-def shown(path: Path | str) -> str:
-    """A path on one line, even where its name holds line breaks or terminal codes."""
-    name = str(path)
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 _header = Lock()

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from segmentation.images import refusal
+from shared.errors import refusal
 from shared.files import write_file
 
 IGNORE = 255

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from segmentation import palette, tiles
 from segmentation.fast import InferenceForm
-from segmentation.images import refusal
 from segmentation.palette import Classes
 from segmentation.tiles import Piece, Views
+from shared.errors import refusal
 from shared.files import write_file
 
 NEARLY_ALL = 0.99  # of a picture

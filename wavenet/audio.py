@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import InputError
+from shared.errors import refusal
 
 RATE = 16_000  # Hz, of everything that leaves this file
 
@@ -142,17 +142,6 @@ def ratio(rate: int) -> tuple[int, int]:
     exact = Fraction(RATE, rate)
     near = exact.limit_denominator(TERMS) if exact <= 1 else 1 / (1 / exact).limit_denominator(TERMS)
     return near.numerator, near.denominator
-
-
-def refusal(path: Path, reason: str, advice: str) -> InputError:
-    """The error of this gate: one line that names the file, the reason and the way out."""
-    return InputError(f"{shown(path)}: {reason}; {advice}")
-
-
-def shown(path: Path) -> str:
-    """A path on one line, even where its name holds line breaks or terminal codes."""
-    name = str(path)
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 @lru_cache(maxsize=16)

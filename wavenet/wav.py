@@ -12,7 +12,8 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from wavenet.audio import RATE, refusal
+from shared.errors import refusal
+from wavenet.audio import RATE
 
 HEADER = 44  # bytes
 MOST_FRAMES = (0xFFFFFFFF - HEADER) // 2  # 37 hours; the header counts bytes in 32 bits

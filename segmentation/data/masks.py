@@ -18,9 +18,9 @@ from typing import Literal
 
 import numpy as np
 
-from segmentation.images import Mask, read_mask, refusal, shown
+from segmentation.images import Mask, read_mask
 from segmentation.palette import IGNORE, MOST_CLASSES, Classes, numbered
-from shared.errors import InputError
+from shared.errors import InputError, refusal, shown
 
 Encoding = Literal["auto", "ids", "colours", "binary"]
 Reading = Literal["ids", "colours", "binary"]

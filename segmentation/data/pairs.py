@@ -7,15 +7,15 @@ parts. Order is by name as people count, the same on every system. Nothing is op
 from __future__ import annotations
 
 import csv
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
 from segmentation.data.split import natural
-from segmentation.images import refusal, shown
+from shared.errors import refusal, shown
+from shared.folders import composed, is_folder, walk
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm"})
 
@@ -48,10 +48,10 @@ def in_folders(root: Path | str, images: str = "images", masks: str = "masks") -
     root = Path(root)
     folders = [root / images, root / masks]
     for folder in folders:
-        if not _is_folder(folder):
+        if not is_folder(folder):
             raise refusal(folder, "no such folder", _advice(root, images, masks))
     shut: list[str] = []
-    sides = [_named(_walk(folder, shut), folder) for folder in folders]
+    sides = [_named(walk(folder, ENDINGS, shut), folder) for folder in folders]
     if not sides[0].keys() & sides[1].keys():
         sides = [_without_ending(side) for side in sides]
     pairs, refused = [], []
@@ -87,7 +87,7 @@ def in_list(path: Path | str) -> Found:
         ]
         if len(cells) != 2:
             raise refusal(path, f"line {number} has {len(cells)} columns, not 2", "write picture,mask on each line")
-        name = _plain(Path(cells[0]).with_suffix("").as_posix())
+        name = composed(Path(cells[0]).with_suffix("").as_posix())
         image, mask = (path.parent / cell for cell in cells)
         if image in seen:
             refused.append(str(refusal(image, f"is on the lines {seen[image]} and {number}", "name it once")))
@@ -104,7 +104,7 @@ def in_voc(root: Path | str, image_set: str) -> Found:
         root = inner[-1].parent
     names = [line.strip() for line in _lines(root / "ImageSets" / "Segmentation" / f"{image_set}.txt")]
     pairs = [
-        Pair(_plain(name), root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png")
+        Pair(composed(name), root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png")
         for name in dict.fromkeys(names)
         if name
     ]
@@ -121,7 +121,7 @@ def _checked(root: Path, pairs: list[Pair], refused: list[str]) -> Found:
 def _named(files: Iterable[Path], folder: Path) -> dict[str, list[Path]]:
     sides = defaultdict(list)
     for file in sorted(files):
-        sides[_plain(file.relative_to(folder).with_suffix("").as_posix())].append(file)
+        sides[composed(file.relative_to(folder).with_suffix("").as_posix())].append(file)
     return dict(sides)
 
 
@@ -135,29 +135,6 @@ def _without_ending(side: dict[str, list[Path]]) -> dict[str, list[Path]]:
     return {name[: len(name) - len(ending) + starts[0]]: files for name, files in side.items()}
 
 
-def _walk(root: Path, shut: list[str]) -> Iterator[Path]:
-    """Files with the ending of a picture, in any order; folders that cannot be read go to ``shut``."""
-    seen, folders = set(), [root]
-    while folders:
-        folder = folders.pop()
-        try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in seen:  # a link back up, or a second way to the same place
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            entries = list(folder.iterdir())
-        except OSError as error:
-            shut.append(str(refusal(folder, f"cannot be read ({error.strerror})", "check its permissions")))
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.suffix.lower() in ENDINGS:
-                yield entry
-            elif _is_folder(entry):
-                folders.append(entry)
-
-
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
@@ -167,18 +144,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _advice(root: Path, images: str, masks: str) -> str:
-    inside = sorted(path.name for path in root.iterdir() if _is_folder(path / images)) if _is_folder(root) else []
+    inside = sorted(path.name for path in root.iterdir() if is_folder(path / images)) if is_folder(root) else []
     if inside:
         return f"did you mean {shown(root / inside[-1])}?"
     return f"give a folder with {images}/ and {masks}/ in it, whose files have the same names"
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # inside a folder that may not be entered
-        return False
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

@@ -6,8 +6,7 @@ trained: a file that cannot be used is named then, and left out; what cannot be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple, Protocol
@@ -16,11 +15,10 @@ import numpy as np
 
 from segmentation.data.masks import Decoder, Encoding, Seen, decide, look
 from segmentation.data.pairs import Pair
-from segmentation.images import SMALLEST_SIDE, read_image, refusal, shown
+from segmentation.images import SMALLEST_SIDE, read_image
 from segmentation.palette import IGNORE, Classes
-from shared.errors import InputError
-
-Progress = Callable[[int, int], None]
+from shared.errors import InputError, refusal, shown
+from shared.folders import Progress, examined
 
 
 class Sample(Protocol):
@@ -143,16 +141,7 @@ def scan(
     ``progress(done, total)`` is called after every pair. Raises InputError where nothing is left, or where the masks
     as a whole cannot be read (``segmentation.data.masks.decide``).
     """
-    answers: list[_Looked | str] = []
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        try:
-            for answer in pool.map(_examine, pairs):
-                answers.append(answer)
-                if progress:
-                    progress(len(answers), len(pairs))
-        except BaseException:  # Ctrl-C must not wait for the files that are still in the queue
-            pool.shutdown(cancel_futures=True)
-            raise
+    answers = examined(_examine, pairs, workers, progress)
     seen = [answer.seen for answer in answers if not isinstance(answer, str)]
     refused = [answer for answer in answers if isinstance(answer, str)]
     if not seen:

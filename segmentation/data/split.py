@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Literal
 
 from shared.errors import InputError
+from shared.folders import place_of
 
 By = Literal["file", "prefix"]
 
@@ -73,8 +73,8 @@ def _groups(names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _by_file(names: Sequence[str], share: float) -> set[int]:
-    order = sorted(range(len(names)), key=lambda at: (_place(names[at]), names[at]))
-    count = sum(_place(name) < share for name in names)
+    order = sorted(range(len(names)), key=lambda at: (place_of(names[at]), names[at]))
+    count = sum(place_of(name) < share for name in names)
     wanted = share * len(names)  # of few files, chance may hold back all or none: not over half off
     count = min(max(count, round(wanted / 2), 1), max(int(1.5 * wanted), 1), len(names) - 1)
     return set(order[:count])
@@ -87,13 +87,8 @@ def _by_prefix(names: Sequence[str], share: float) -> set[int]:
         count = min(max(1, round(wanted)), len(names) - 1)
         return set(sorted(range(len(names)), key=lambda at: natural(names[at]))[-count:])
     held: set[int] = set()
-    for _, places in sorted(groups.items(), key=lambda item: (_place(item[0]), item[0])):
+    for _, places in sorted(groups.items(), key=lambda item: (place_of(item[0]), item[0])):
         together = len(held) + len(places)
         if len(held) < wanted and together <= 1.5 * wanted and together < len(names):
             held.update(places)
     return held or set(min(groups.values(), key=lambda places: (len(places), names[places[0]])))
-
-
-def _place(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone."""
-    return int.from_bytes(sha256(name.encode("utf-8", "surrogateescape")).digest()[:6], "big") / 2**48

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,22 +18,10 @@ from segmentation.images import read_image
 from segmentation.networks import DeepLabV3
 from segmentation.palette import VOC
 from shared.training.checkpoint import training_state
+from tests import command_line
 from tests.segmentation.conftest import TINY
 
-
-def one_line_error(capsys, argv):
-    """Run a command that must fail; its whole stderr is one line, which is returned."""
-    try:
-        code = main(argv)
-    except SystemExit as stop:
-        code = stop.code
-    captured = capsys.readouterr()
-    lines = captured.err.strip().splitlines()
-    assert code in (1, 2), captured
-    assert len(lines) == 1, captured.err
-    assert captured.out == ""
-    assert lines[0].startswith("segmentation")
-    return lines[0]
+one_line_error = partial(command_line.one_line_error, main)
 
 
 def test_check_train_resume_evaluate_predict_info(pictures, tmp_path, capsys):

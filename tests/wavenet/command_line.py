@@ -1,5 +1,8 @@
 """What tests of the command line share."""
 
+from functools import partial
+
+from tests import command_line
 from wavenet.cli import main
 
 TINY = [
@@ -9,16 +12,4 @@ TINY = [
 ]  # fmt: skip
 
 
-def one_line_error(capsys, argv):
-    """Run a command that must fail; its whole stderr is one line, which is returned."""
-    try:
-        code = main(argv)
-    except SystemExit as stop:
-        code = stop.code
-    captured = capsys.readouterr()
-    lines = captured.err.strip().splitlines()
-    assert code in (1, 2), captured
-    assert len(lines) == 1, captured.err
-    assert captured.out == ""
-    assert lines[0].startswith("wavenet")
-    return lines[0]
+one_line_error = partial(command_line.one_line_error, main)

@@ -7,16 +7,14 @@ Order and split depend on the paths below the folder alone, so they survive a mo
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
-from shared.errors import InputError
-from wavenet.audio import SHORTEST, Recording, check, refusal, shown
+from shared.errors import InputError, refusal, shown
+from shared.folders import composed, examined, is_folder, place_of, walk
+from wavenet.audio import SHORTEST, Recording, check
 
 ENDINGS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au"})
 
@@ -53,13 +51,13 @@ def scan(folder: Path | str, workers: int = 2, progress: Callable[[int, int], No
     Raises InputError where there is no such folder, or nothing in it that can be used.
     """
     root = Path(folder)
-    if not _is_folder(root):
+    if not is_folder(root):
         only = _usable(root)
         if isinstance(only, str):
             raise InputError(only)
         return Scan(root.parent, (only,), ())
     shut: list[str] = []
-    paths = sorted(_walk(root, shut), key=lambda path: _name(path, root))
+    paths = sorted(walk(root, ENDINGS, shut), key=lambda path: _name(path, root))
     answers = checked(paths, workers, progress)
     found = tuple(answer for answer in answers if isinstance(answer, Recording))
     refused = (*shut, *(answer for answer in answers if isinstance(answer, str)))
@@ -75,17 +73,7 @@ def checked(
     paths: Sequence[Path], workers: int = 2, progress: Callable[[int, int], None] | None = None
 ) -> list[Recording | str]:
     """For each file the recording, or the line that says why it is of no use; decoded on ``workers`` threads."""
-    answers: list[Recording | str] = []
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        try:
-            for answer in pool.map(_usable, paths):
-                answers.append(answer)
-                if progress:
-                    progress(len(answers), len(paths))
-        except BaseException:  # Ctrl-C must not wait for the files that are still in the queue
-            pool.shutdown(cancel_futures=True)
-            raise
-    return answers
+    return examined(_usable, paths, workers, progress)
 
 
 def split(
@@ -109,43 +97,13 @@ def split(
         return list(recordings), []
     if root is None:
         root = os.path.commonpath([recording.path.parent for recording in recordings])
-    place = {recording: _place(_name(recording.path, Path(root))) for recording in recordings}
+    place = {recording: place_of(_name(recording.path, Path(root))) for recording in recordings}
     held = {recording for recording in recordings if place[recording] < validation}
     held = held or {min(recordings, key=place.__getitem__)}
     if len(held) == len(recordings):
         held.remove(max(recordings, key=place.__getitem__))
     train = [recording for recording in recordings if recording not in held]
     return train, [recording for recording in recordings if recording in held]
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # inside a folder that may not be entered
-        return False
-
-
-def _walk(root: Path, shut: list[str]) -> Iterator[Path]:
-    """Paths with the ending of a sound file, in any order; folders that cannot be read go to ``shut``."""
-    seen, folders = set(), [root]
-    while folders:
-        folder = folders.pop()
-        try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in seen:  # a link back up, or a second way to the same place
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            entries = sorted(folder.iterdir(), reverse=True)  # the first is popped first
-        except OSError as error:
-            shut.append(str(refusal(folder, f"cannot be read ({error.strerror})", "check its permissions")))
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.suffix.lower() in ENDINGS:
-                yield entry
-            elif _is_folder(entry):
-                folders.append(entry)
 
 
 def _usable(path: Path) -> Recording | str:
@@ -160,10 +118,5 @@ def _usable(path: Path) -> Recording | str:
 
 
 def _name(path: Path, root: Path) -> str:
-    """The path below the root, alike on every system: macOS stores accents in two parts."""
-    return unicodedata.normalize("NFC", path.relative_to(root).as_posix())
-
-
-def _place(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone."""
-    return int.from_bytes(sha256(name.encode("utf-8", "surrogateescape")).digest()[:6], "big") / 2**48
+    """The path below the root, alike on every system."""
+    return composed(path.relative_to(root).as_posix())

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from shared.errors import InputError
-from wavenet.audio import RATE, Recording, ratio, refusal, shown
+from shared.errors import InputError, refusal, shown
+from wavenet.audio import RATE, Recording, ratio
 from wavenet.data.folder import checked, split
 from wavenet.data.tracks import Part, RecordedTrack, Track, Tracks, by_time
 

@@ -39,7 +39,7 @@ class InferenceForm(nn.Module):
 
     def __init__(self, network: Segmenter, *, bfloat16: bool = False):
         super().__init__()
-        self.classes, self.halo, self.jump = network.classes, network.halo, network.window.jump
+        self.classes, self.halo, self.jump = network.classes, network.halo, network.field.jump
         self.dtype = torch.bfloat16 if bfloat16 else torch.float32
         self.graph = _fused(network, self.dtype)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from segmentation.heads.deeplab_v3 import DeepLabV3Head, DilatedSegNetHead
 from segmentation.heads.deeplab_v3_plus import DeepLabV3PlusHead
 from segmentation.heads.fcn import FCNHead
 from segmentation.palette import MOST_CLASSES
-from shared.rf import Window
+from shared.rf import Field
 from shared.schedules import exponential
 
 MOST_CHANNELS, MOST_RATES, LARGEST_RATE = 2048, 16, 1024  # a config must not exhaust memory
@@ -28,7 +29,7 @@ MOST_CHANNELS, MOST_RATES, LARGEST_RATE = 2048, 16, 1024  # a config must not ex
 class Segmenter(nn.Module):
     """A backbone and its heads, at the size of the picture.
 
-    Geometry is declared along one axis: ``window`` is what a cell of the deepest features sees in pixels,
+    Geometry is declared along one axis: ``field`` is what a cell of the deepest features sees in pixels,
     ``branches`` what each branch of the pyramid sees.
 
     >>> import torch
@@ -54,34 +55,35 @@ class Segmenter(nn.Module):
         """The entries of the state dict whose shape depends on the number of classes."""
 
     @property
-    def window(self) -> Window:
+    def field(self) -> Field:
         """What one cell of the deepest features sees, in pixels; its ``jump`` is the output stride."""
-        return self.backbone.windows.high
+        return self.backbone.fields.high
 
     @property
-    def branches(self) -> tuple[Window, ...]:
+    def branches(self) -> tuple[Field, ...]:
         """What each branch of the pyramid sees, in pixels: the 1×1 first, then the rates.
 
         The pooled branch, which sees the whole picture, is not among them.
 
-        >>> [window.size for window in DeepLabV3(depth=50, output_stride=8).build(21).branches]
+        >>> [field.size for field in DeepLabV3(depth=50, output_stride=8).build(21).branches]
         [427, 619, 811, 1003]
         """
-        return tuple(self.window.then(branch) for branch in self.classifier.aspp.windows)
+        return tuple(self.field >> branch for branch in self.classifier.aspp.fields)
 
-    @property
+    @cached_property
     def halo(self) -> int | None:
         """How many pixels around its own one logit can depend on, or None: with image pooling it is all of them.
 
         A tile with this margin answers inside as the whole picture does, if it begins at a multiple of
-        ``window.jump`` and all sizes are multiples too. At stride 1 it is the smallest such margin; above it there
+        ``field.jump`` and all sizes are multiples too. At stride 1 it is the smallest such margin; above it there
         are three cells to spare for interpolation, which is enough and may be more than enough.
         """
-        if self.classifier.window is None:
+        head = self.classifier.field
+        if head is None or head.is_global:
             return None
-        window = self.window.then(self.classifier.window)
-        interpolation = 3 * window.jump if window.jump > 1 else 0
-        return max(window.history, window.lookahead) + interpolation
+        field = self.field >> head
+        interpolation = 3 * field.jump if field.jump > 1 else 0
+        return max(field.history, field.lookahead) + interpolation
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits for normalised pictures: ``images [b, 3, h, w] -> [b, k, h, w]``, any h and w."""
@@ -97,7 +99,7 @@ class Segmenter(nn.Module):
 
     def _enlarged(self, logits: Tensor, images: Tensor) -> Tensor:
         # decided by the network, not by the sizes met, so that a traced graph holds for every size
-        if self.window.jump == 1:
+        if self.field.jump == 1:
             return logits
         return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
 
@@ -175,7 +177,7 @@ class DeepLabV3Plus(_OnResNet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DilatedSegNet:
+class PoolFree:
     """The lesson's network: a stack of dilated convolutions without pooling, ASPP, a decoder of two 3×3."""
 
     tagged = True
@@ -200,7 +202,7 @@ class DilatedSegNet:
     def build(self, classes: int) -> Segmenter:
         """The network with fresh random weights.
 
-        >>> sum(each.numel() for each in DilatedSegNet(stem_stride=1).build(classes=3).parameters())
+        >>> sum(each.numel() for each in PoolFree(stem_stride=1).build(classes=3).parameters())
         3268099
         """
         _check_classes(classes)
@@ -209,7 +211,7 @@ class DilatedSegNet:
         return Segmenter(backbone, head)
 
 
-Network = DeepLabV3 | DeepLabV3Plus | DilatedSegNet
+Network = DeepLabV3 | DeepLabV3Plus | PoolFree
 
 
 def _check_classes(classes: int) -> None:
@@ -236,7 +238,7 @@ def _check_rates(name: str, rates: tuple[int, ...], at_least: int) -> None:
 
 PRESETS: dict[str, Network] = {
     "fast": DeepLabV3Plus(depth=18, width=32, channels=96),
-    "dilated": DilatedSegNet(),
+    "dilated": PoolFree(),
     **{f"deeplabv3_r{depth}": DeepLabV3(depth=depth) for depth in DEPTHS},
     **{f"deeplabv3plus_r{depth}": DeepLabV3Plus(depth=depth) for depth in DEPTHS},
 }

@@ -161,12 +161,12 @@ def _previews(page: Page, folder: Path) -> None:
 def _network(config: ModelConfig) -> dict[str, object]:
     with torch.device("meta"):  # what it is can be told without its weights
         network = config.network.build(config.classes.count)
-    fields = [window.size for window in network.branches]
+    fields = [field.size for field in network.branches]
     return {
         "network": type(config.network).__name__,
         **{name.replace("_", " "): value for name, value in _flat(config.network) if value != ()},
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "output stride": f"{network.window.jump} pixels",
+        "output stride": f"{network.field.jump} pixels",
         "branches of the pyramid see": f"{' / '.join(map(str, fields))} pixels",
         "classes": config.classes.names,
     }

@@ -199,12 +199,12 @@ def _optimizer(network: Segmenter, config: TrainConfig) -> torch.optim.Optimizer
 
 def _introduction(network: Segmenter, samples: Samples, place: Place, config: TrainConfig) -> str:
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    sees = max((window.size for window in network.branches), default=network.window.size)
+    sees = max((field.size for field in network.branches), default=network.field.size)
     height, width = config.augmentation.crop
     names = ", ".join(itertools.islice(samples.classes.names, 12)) + (" …" if samples.classes.count > 12 else "")
     return (
         f"data: {len(samples.train)} pictures to train on, {len(samples.validation)} held back; "
         f"{samples.classes.count} classes: {names}\n"
-        f"model: {parameters:,} parameters, output stride {network.window.jump}, widest branch sees {sees} pixels, "
+        f"model: {parameters:,} parameters, output stride {network.field.jump}, widest branch sees {sees} pixels, "
         f"{place}, crops of {width} × {height}, seed {config.seed}"
     )

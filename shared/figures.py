@@ -20,11 +20,13 @@ STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "
 
 
 @contextmanager
-def drawn(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of so many inches; it is written as PNG when the block ends."""
+def drawn(path: Path | None, width: float, height: float) -> Iterator[Figure]:
+    """A figure of so many inches; it is written as PNG when the block ends, if a path is given."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
+        if path is None:
+            return
         png = io.BytesIO()
         FigureCanvasAgg(figure).print_figure(png, dpi=130, format="png")
     write_file(path, png.getvalue())

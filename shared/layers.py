@@ -1,6 +1,6 @@
 """Dilated convolutions that keep the resolution, and the two ways to stack them.
 
-Every layer declares its ``window`` (see ``shared.rf``); tests hold it against the gradient. Tensors are
+Every layer declares its ``field`` (see ``shared.rf``); tests hold it against the gradient. Tensors are
 ``[b, c, *axes]``: batch, channels, then 1 (time), 2 (image) or 3 (volume) axes.
 """
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shared import rf
-from shared.rf import Window
+from shared.rf import Field
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -30,14 +30,14 @@ class CausalConv1d(nn.Conv1d):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 2, dilation: int = 1, bias: bool = True):
         super().__init__(in_channels, out_channels, kernel_size, dilation=dilation, bias=bias)
-        self.window = Window.causal(kernel_size, dilation)
+        self.field = Field.causal(kernel_size, dilation)
 
     def forward(self, input: Tensor) -> Tensor:
         """Pad the past with zeros, then convolve."""
-        return self.valid(F.pad(input, (self.window.history, 0)))
+        return self.valid(F.pad(input, (self.field.history, 0)))
 
     def valid(self, input: Tensor) -> Tensor:
-        """Only outputs whose whole window is given: ``[b, c, history + t] -> [b, c', t]``."""
+        """Only outputs whose whole field is given: ``[b, c, history + t] -> [b, c', t]``."""
         return super().forward(input)
 
 
@@ -58,17 +58,17 @@ def dilated_conv(
     conv = CONVOLUTIONS[dimensions](
         in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=bias
     )
-    conv.window = Window.conv(kernel_size, dilation=dilation, padding=padding)
+    conv.field = Field.conv(kernel_size, dilation=dilation, padding=padding)
     return conv
 
 
 class DilatedResidualBlock(nn.Module):
     """Two dilated convolutions with batch norm beside a shortcut (He et al. 2015, dilated as in Yu et al. 2017).
 
-    ``[b, c, *axes] -> [b, c', *axes]``; the shortcut is a 1×1 projection where the channels change. Its window is
+    ``[b, c, *axes] -> [b, c', *axes]``; the shortcut is a 1×1 projection where the channels change. Its field is
     that of the two convolutions: 1 + 2·(kernel_size − 1)·dilation; the shortcut adds nothing to it.
 
-    >>> DilatedResidualBlock(16, 16, dilation=4).window.size
+    >>> DilatedResidualBlock(16, 16, dilation=4).field.size
     17
     """
 
@@ -82,7 +82,7 @@ class DilatedResidualBlock(nn.Module):
         self.norm2 = NORMS[dimensions](out_channels)
         same = in_channels == out_channels
         self.shortcut = nn.Identity() if same else CONVOLUTIONS[dimensions](in_channels, out_channels, 1)
-        self.window = rf.through(self.conv1.window, self.conv2.window)
+        self.field = rf.through(self.conv1.field, self.conv2.field)
 
     def forward(self, x: Tensor) -> Tensor:
         """ReLU of the sum of both ways."""
@@ -96,9 +96,9 @@ class DilatedConvNet(nn.Sequential):
     ``channels`` is the width between layers. With ``causal=True`` (one dimension only) no output sees the future.
 
     >>> from shared.schedules import exponential
-    >>> DilatedConvNet(3, 8, exponential(4)).window
-    Window(size=31, jump=1, offset=-15)
-    >>> DilatedConvNet(1, 1, exponential(10), kernel_size=2, causal=True, dimensions=1).window.size
+    >>> DilatedConvNet(3, 8, exponential(4)).field
+    <31 [-15..+15], jump 1, gap-free>
+    >>> DilatedConvNet(1, 1, exponential(10), kernel_size=2, causal=True, dimensions=1).field.size
     1024
     """
 
@@ -126,4 +126,4 @@ class DilatedConvNet(nn.Sequential):
         for conv in convs:
             layers += [conv, nn.ReLU()]
         super().__init__(*layers[:-1])
-        self.window = rf.through(*(conv.window for conv in convs))
+        self.field = rf.through(*(conv.field for conv in convs))

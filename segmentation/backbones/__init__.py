@@ -1,14 +1,14 @@
 """Backbones turn pictures into features at three depths, and say how far each of them sees.
 
 A backbone is a module ``images [b, 3, h, w] -> Features`` with two more ``Features``: ``channels``, how many
-channels each depth has, and ``windows``, the ``shared.rf.Window`` of one cell over the pixels.
+channels each depth has, and ``fields``, the ``shared.rf.Field`` of one cell over the pixels.
 """
 
 from typing import Generic, NamedTuple, TypeVar
 
 from torch import nn
 
-from shared.rf import Window
+from shared.rf import Field
 
 T = TypeVar("T")
 
@@ -21,14 +21,14 @@ class Features(NamedTuple, Generic[T]):
     high: T
 
 
-def window_of(layer: nn.Conv2d | nn.MaxPool2d) -> Window:
-    """The window of one square layer, read off its own settings.
+def field_of(layer: nn.Conv2d | nn.MaxPool2d) -> Field:
+    """The field of one square layer, read off its own settings.
 
-    >>> window_of(nn.MaxPool2d(3, stride=2, padding=1))
-    Window(size=3, jump=2, offset=-1)
+    >>> field_of(nn.MaxPool2d(3, stride=2, padding=1))
+    <3 [-1..+1], jump 2, gap-free>
     """
     kernel_size, stride, dilation, padding = (
         value[0] if isinstance(value, tuple) else value
         for value in (layer.kernel_size, layer.stride, layer.dilation, layer.padding)
     )
-    return Window.conv(kernel_size, stride=stride, dilation=dilation, padding=padding)
+    return Field.conv(kernel_size, stride=stride, dilation=dilation, padding=padding)

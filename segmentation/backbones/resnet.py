@@ -9,7 +9,7 @@ so that its published weights mean here what they mean there.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segmentation.backbones import Features, window_of
+from segmentation.backbones import Features, field_of
 from shared.rf import through
 
 OUTPUT_STRIDES = (8, 16, 32)
@@ -30,7 +30,7 @@ class BasicBlock(nn.Module):
         self.conv2 = _conv(width, width, 3, 1, dilation)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _shortcut(in_channels, width, stride)
-        self.window = through(window_of(self.conv1), window_of(self.conv2))
+        self.field = through(field_of(self.conv1), field_of(self.conv2))
 
     def forward(self, x: Tensor) -> Tensor:
         """ReLU of the sum of both ways."""
@@ -57,7 +57,7 @@ class Bottleneck(nn.Module):
         self.conv3 = _conv(width, out_channels, 1, 1, 1)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.downsample = _shortcut(in_channels, out_channels, stride)
-        self.window = window_of(self.conv2)
+        self.field = field_of(self.conv2)
 
     def forward(self, x: Tensor) -> Tensor:
         """ReLU of the sum of both ways."""
@@ -116,11 +116,11 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
         self.channels = Features(*((width << stage) * block.expansion for stage in (0, 2, 3)))
-        window, windows = through(window_of(self.conv1), window_of(self.maxpool)), []
+        field, fields = through(field_of(self.conv1), field_of(self.maxpool)), []
         for stage in stages:
-            window = through(window, *(each.window for each in stage))
-            windows.append(window)
-        self.windows = Features(windows[0], windows[2], windows[3])
+            field = through(field, *(each.field for each in stage))
+            fields.append(field)
+        self.fields = Features(fields[0], fields[2], fields[3])
 
     def forward(self, images: Tensor) -> Features[Tensor]:
         """Stem, then four stages."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from segmentation.backbones import Features, window_of
+from segmentation.backbones import Features, field_of
 from shared.layers import dilated_conv
 from shared.rf import through
 from shared.schedules import exponential
@@ -22,8 +22,8 @@ class DilatedStack(nn.Module):
     ``stem_stride`` 1 keeps every pixel; 2 and 4 widen the first kernel to ``2·stem_stride + 1``, so that no pixel
     goes unseen. Channels: ``width``, twice that in between, four times that at the end.
 
-    >>> DilatedStack().windows.high
-    Window(size=33, jump=1, offset=-16)
+    >>> DilatedStack().fields.high
+    <33 [-16..+16], jump 1, gap-free>
     """
 
     def __init__(self, stem_stride: int = 1, dilations: Sequence[int] = exponential(4), width: int = 64):
@@ -42,9 +42,9 @@ class DilatedStack(nn.Module):
             )
         )
         self.channels = Features(width, 2 * width, 4 * width)
-        low = window_of(stem)
-        middle = through(low, *(layer[0].window for layer in self.layers[:-1]))
-        self.windows = Features(low, middle, middle.then(self.layers[-1][0].window))
+        low = field_of(stem)
+        middle = through(low, *(layer[0].field for layer in self.layers[:-1]))
+        self.fields = Features(low, middle, middle.then(self.layers[-1][0].field))
 
     def forward(self, images: Tensor) -> Features[Tensor]:
         """After the stem, before the last layer, after it."""

@@ -1,29 +1,33 @@
 """Atrous spatial pyramid pooling: the same features read at several rates and as a whole (Chen et al. 2017, V3)."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from shared import rf
 from shared.layers import dilated_conv
-from shared.rf import Window
 
 
 class ASPPModule(nn.Module):
     """A 1×1, a 3×3 a rate and the mean of the picture, side by side, then a 1×1: ``[b, c, h, w] -> [b, c', h, w]``.
 
-    Rates count cells of the features: 12, 24, 36 at output stride 8 span the pixels of 6, 12, 18 at 16. ``windows``
-    declares what each branch sees, in cells; the pooled branch, which sees everything, is left out of it, and
-    ``image_pooling=False`` leaves it out of the module. Keys are torchvision's.
+    Rates count cells of the features: 12, 24, 36 at output stride 8 span the pixels of 6, 12, 18 at 16. ``fields``
+    declares what each branch sees, in cells, less the pooled one, which sees everything; ``field`` is the union of all.
+    ``image_pooling=False`` leaves the pooled branch out of the module. Keys are torchvision's.
 
     >>> module = ASPPModule()
     >>> sum(parameter.numel() for parameter in module.parameters())
     2231296
     >>> module.train()(torch.zeros(1, 256, 32, 32)).shape   # one picture is enough to train on
     torch.Size([1, 256, 32, 32])
-    >>> [window.size for window in module.windows]
+    >>> [field.size for field in module.fields]
     [1, 13, 25, 37]
+    >>> module.field
+    <37 [-18..+18], jump 1, 19% of the span is read, smallest path 1, plus a global branch>
     """
 
     def __init__(
@@ -44,13 +48,9 @@ class ASPPModule(nn.Module):
         self.convs = nn.ModuleList(branches)
         last = nn.Conv2d(len(branches) * out_channels, out_channels, 1, bias=False)
         self.project = normed(last).append(nn.Dropout(dropout))
-        self.windows: tuple[Window, ...] = tuple(conv.window for conv in convs)
-
-    @property
-    def window(self) -> Window | None:
-        """What one output sees, in cells; None when the picture's mean is among it."""
-        pooled = any(isinstance(branch, ImagePooling) for branch in self.convs)
-        return None if pooled else max(self.windows, key=lambda window: window.size)
+        self.fields: tuple[rf.Field, ...] = tuple(conv.field for conv in convs)
+        finite = reduce(or_, self.fields)
+        self.field: rf.Field = finite | rf.global_pool if image_pooling else finite
 
     def forward(self, x: Tensor) -> Tensor:
         """All branches, then their projection."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from segmentation.backbones import Features
 from segmentation.heads.aspp import ASPPModule
 from shared.layers import dilated_conv
-from shared.rf import Window
+from shared.rf import Field, through
 
 
 class _PyramidHead(nn.Sequential):
@@ -24,13 +24,9 @@ class _PyramidHead(nn.Sequential):
         return str(len(self) - 1)
 
     @property
-    def window(self) -> Window | None:
+    def field(self) -> Field:
         """What one logit sees, in cells."""
-        window = self.aspp.window
-        for layer in self:
-            if window and isinstance(layer, nn.Conv2d):
-                window = window.then(layer.window)
-        return window
+        return through(self.aspp.field, *(layer.field for layer in self if isinstance(layer, nn.Conv2d)))
 
     def forward(self, features: Features[Tensor]) -> Tensor:
         """``high [b, c, h', w'] -> logits [b, k, h', w']``."""

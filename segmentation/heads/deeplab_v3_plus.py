@@ -25,8 +25,8 @@ class DeepLabV3PlusHead(nn.Module):
     """
 
     last = "classify"
-    window = None
-    """One logit sees the whole picture, through image pooling."""
+    field = None
+    """Features of two strides meet; through image pooling one logit sees the whole picture."""
 
     def __init__(self, channels_in: Features[int], classes: int, rates: Sequence[int], channels: int = 256):
         super().__init__()

@@ -43,7 +43,7 @@ def test_the_jacobian_over_time_is_triangular(name: str) -> None:
 @pytest.mark.parametrize("kernel_size", [1, 2, 3])
 @pytest.mark.parametrize("dilation", [1, 7])
 @pytest.mark.parametrize("length", [1, 2, 50])
-def test_a_causal_layer_keeps_the_length_even_where_its_window_is_longer(
+def test_a_causal_layer_keeps_the_length_even_where_its_field_is_longer(
     kernel_size: int, dilation: int, length: int
 ) -> None:
     assert CausalConv1d(2, 3, kernel_size, dilation)(torch.randn(4, 2, length)).shape == (4, 3, length)
@@ -55,9 +55,9 @@ def test_before_the_start_a_causal_layer_hears_zeros() -> None:
     torch.testing.assert_close(layer(torch.cat([silence, x], -1))[..., 11:], layer(x))
 
 
-def test_valid_outputs_are_those_whose_whole_window_is_given() -> None:
+def test_valid_outputs_are_those_whose_whole_field_is_given() -> None:
     layer, x = CausalConv1d(2, 3, 3, dilation=4), torch.randn(1, 2, 30)
-    assert layer.window.history == 8
+    assert layer.field.history == 8
     torch.testing.assert_close(layer.valid(x), layer(x)[..., 8:])
 
 

@@ -18,9 +18,9 @@ HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&\0\x1b[31m\
 LOADING = {"src", "href", "srcset", "action", "data", "poster", "formaction", "background", "xlink:href"}
 
 
-def png(width=6, height=4):
+def png(width=6, height=4, kind="PNG"):
     out = io.BytesIO()
-    Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(out, "PNG")
+    Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(out, kind)
     return out.getvalue()
 
 
@@ -55,6 +55,8 @@ def full(text="plain"):
     page.section(text)
     page.text(text, text)
     page.code(text)
+    page.folded(text, text)
+    page.prose(f"## heading\n\nText, and `{text}`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
     page.marks({text: text})
     page.facts({text: text, "parameters": 1_234_567, "rates": (6, 12), "nothing": None, "auxiliary": False})
     page.table([text, "IoU"], [[text, 0.12345], ["mean", None]], caption=text, colours=[(1, 2, 255)], total=True)
@@ -103,10 +105,61 @@ def test_pictures_and_sounds_are_inside_with_size_text_and_name():
 
 def test_headings_are_in_order_and_rows_and_columns_are_named():
     elements = Elements(full().html())
-    assert [tag for tag in elements.tags() if re.fullmatch(r"h\d", tag)] == ["h1", "h2"]
+    assert [tag for tag in elements.tags() if re.fullmatch(r"h\d", tag)] == ["h1", "h2", "h3"]
     scopes = [attributes.get("scope") for tag, attributes in elements.found if tag == "th"]
-    assert scopes == ["col", "col", "row", "row"]
+    assert [scope for scope in scopes if scope] == ["col", "col", "row", "row"]
     assert ("html", {"lang": "en"}) in elements.found
+
+
+def test_a_gif_is_a_picture_too_and_its_size_is_read():
+    page = Page("x")
+    page.pictures(Picture(png(300, 5, "GIF"), "", "a dog that runs"))
+    (picture,) = [attributes for tag, attributes in Elements(page.html()).found if tag == "img"]
+    assert base64.b64decode(picture["src"].removeprefix("data:image/gif;base64,")) == png(300, 5, "GIF")
+    assert (picture["width"], picture["height"]) == ("300", "5")
+
+
+def test_prose_is_markdown_whose_first_heading_is_a_section():
+    page = Page("x")
+    page.prose("# One\n\nSome *stress*, `code`, [a link](https://arxiv.org/abs/1511.07122).\n\n## Two\n\n* an item")
+    page.prose("| name | value |\n|---|---|\n| a | 1 |")
+    elements = Elements(page.html())
+    tags = [tag for tag in elements.tags() if tag not in {"html", "head", "meta", "title", "link", "style", "body"}]
+    assert tags == [
+        *("main", "h1", "h2", "p", "em", "code", "a", "h3", "ul", "li"),
+        *("div", "table", "thead", "tr", "th", "th", "tbody", "tr", "td", "td"),
+    ]
+    assert ("a", {"href": "https://arxiv.org/abs/1511.07122"}) in elements.found
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "![x](https://elsewhere.example/x.png)", "[x](javascript:alert(1))"]
+)
+def test_markup_pictures_and_scripts_in_prose_are_no_elements(text):
+    page = Page("x")
+    page.prose(text)
+    found = Elements(page.html()).found
+    assert not {"script", "img"} & {tag for tag, _ in found}
+    assert not any("javascript" in str(attributes.get("href")) for _, attributes in found)
+
+
+def test_folded_code_is_there_but_closed():
+    page = Page("x")
+    page.folded("the code", "a < b")
+    elements = Elements(page.html())
+    assert ("details", {}) in elements.found
+    assert "a < b" in elements.words
+
+
+def test_the_contents_lead_to_every_section_in_order():
+    page = Page("x", "the lead", contents=True)
+    page.section("First & last")
+    page.prose("# Second\n\n## No section\n\ntext")
+    html = page.html()
+    links = [attributes["href"] for tag, attributes in Elements(html).found if tag == "a"]
+    places = ["#" + attributes["id"] for tag, attributes in Elements(html).found if tag == "h2"]
+    assert links == places == ["#s1", "#s2"]
+    assert html.index("the lead") < html.index("<nav") < html.index('<h2 id="s1">First &amp; last')
 
 
 def contrast(one, other):
@@ -120,7 +173,7 @@ def contrast(one, other):
 
 
 def test_all_colours_of_text_are_readable_by_day_and_by_night():
-    from shared.report import STYLE
+    from shared.report_style import STYLE
 
     day, night = STYLE.split("@media (prefers-color-scheme: dark)")
     for part in (day, night.split("* {")[0]):
@@ -168,6 +221,12 @@ def test_in_a_browser_it_fits_a_phone_and_neither_breaks_its_policy_nor_asks_for
             assert browser.value("document.documentElement.scrollWidth") == 390
             assert browser.value("getComputedStyle(document.body).backgroundColor") == ground
         assert browser.value("[...document.images].every(each => each.complete && each.naturalWidth === 6)")
+        wide = Page("wide")
+        wide.pictures(Picture(png(1200, 300), "a caption", "a wide one"))
+        wide.write(tmp_path / "wide.html")
+        browser.open((tmp_path / "wide.html").as_uri())  # it is scrolled by itself, and large enough to be read
+        assert browser.value("document.documentElement.scrollWidth") == 390
+        assert browser.value("document.images[0].width") == 42 * 16
         assert browser.complaints() == []
         assert {url.partition(":")[0] for url in browser.requests()} == {"file", "data"}
 

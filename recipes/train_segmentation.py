@@ -24,10 +24,10 @@ from shared.training.settings import Plan
 
 NETWORK = PRESETS["fast"]
 TRAIN = TrainConfig(
-    batch=8,
+    batch=6,
     learning_rate=3e-3,
     loss=CrossEntropy(weights="log"),
-    augmentation=Augmentation(crop=(180, 240), scale=(0.5, 1.0)),
+    augmentation=Augmentation(crop=(240, 320), scale=(0.5, 1.2)),  # whole pictures at half size up to close looks
     evaluations=4,
     pictures=20,
 )

@@ -54,7 +54,9 @@ def check(arguments: Namespace) -> int:
         print(json.dumps(report.to_json(), indent=2))
     else:
         print("\n".join(report.lines()))
-        print(f"next: segmentation train {quote(arguments.data)} --minutes 20")
+        given = (("--classes", arguments.classes), ("--encoding", arguments.encoding))
+        flags = "".join(f" {flag} {quote(value)}" for flag, value in given if value)
+        print(f"next: segmentation train {quote(arguments.data)}{flags} --minutes 20")
     return 0
 
 
@@ -130,6 +132,8 @@ def evaluate(arguments: Namespace) -> int:
     options = looks(arguments)
     with ProgressLine("evaluating", arguments.quiet) as line:
         source = source_of(arguments.data, arguments.classes, arguments.encoding or "auto")
+        if not arguments.encoding and not isinstance(source, VOCLayout):
+            source = replace(source, encoding=_encoding(Path(arguments.model)))
         samples = source.load(0.0, lambda done, total: line.update(done / total, "reading the data"), model.classes)
         for text in (*samples.refused, *samples.remarks):
             line.say(text)
@@ -217,8 +221,8 @@ def info(arguments: Namespace) -> int:
     summary: dict[str, Any] = {
         "model": to_json(model.config),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "output_stride": network.window.jump,
-        "receptive_fields": [window.size for window in network.branches],
+        "output_stride": network.field.jump,
+        "receptive_fields": [field.size for field in network.branches],
         "halo": network.halo,
     }
     values = checkpoint.load_config(folder)
@@ -234,7 +238,7 @@ def info(arguments: Namespace) -> int:
     fields = " / ".join(map(str, summary["receptive_fields"]))
     print(f"{folder}: {type(model.config.network).__name__} of {summary['parameters']:,} parameters")
     print(f"  {model.classes.count} classes: {classes}")
-    print(f"  output stride {network.window.jump}; branches of the pyramid see {fields} pixels")
+    print(f"  output stride {network.field.jump}; branches of the pyramid see {fields} pixels")
     if run := summary.get("run"):
         reached = f", mean IoU {100 * run['mean_iou']:.1f} on held-back pictures" if run.get("mean_iou") else ""
         print(f"  trained for {run['step']} steps, {clock(run['seconds'])}, in {run['precision']}{reached}")
@@ -286,6 +290,11 @@ def looks(arguments: Namespace) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"--scales: {error}") from None
     return {"fast": arguments.fast, "flip": arguments.flip, "scales": tuple(arguments.scales)}
+
+
+def _encoding(folder: Path) -> str:
+    """How the masks of the run were said to be read: others like them want the same."""
+    return checkpoint.load_config(folder).get("data", {}).get("encoding", "auto")
 
 
 def _free(path: Path | str, force: bool) -> Path:

@@ -91,9 +91,9 @@ def evaluate(
 
     >>> from segmentation.data.samples import ArraySample
     >>> from segmentation.model import ModelConfig
-    >>> from segmentation.networks import DilatedSegNet
+    >>> from segmentation.networks import PoolFree
     >>> from segmentation.palette import numbered
-    >>> model = SegmentationModel(ModelConfig(network=DilatedSegNet(width=4), classes=numbered(2)))
+    >>> model = SegmentationModel(ModelConfig(network=PoolFree(width=4), classes=numbered(2)))
     >>> pixels, ids = np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.uint8)
     >>> evaluate(model, [ArraySample("black", pixels, ids, 2)]).confusion.pixels
     600

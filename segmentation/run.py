@@ -68,7 +68,6 @@ DEMO = Run(
     train=TrainConfig(
         batch=16,
         learning_rate=8e-3,
-        loss=CrossEntropy(weights="median"),
         ema=0.99,
         evaluations=6,
         previews=4,

@@ -15,68 +15,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shared.files import write_file
+from shared.report_style import STYLE
 
 NONE = "–"  # what is shown where there is no value
+BROAD = 800  # pixels; a wider picture does not fit a phone
 JOINERS = "\n\u200c\u200d"  # not printable by Python's account, but parts of text in many scripts
-
-STYLE = """
-:root { color-scheme: light dark;
-  --ground: #ffffff; --panel: #f5f7f9; --line: #d9dfe5; --ink: #1c2229; --soft: #56616d; --accent: #0067a5;
-  --wrong: #b3261e; }
-@media (prefers-color-scheme: dark) { :root {
-  --ground: #13171c; --panel: #1c2229; --line: #343c45; --ink: #e7ebef; --soft: #a2adb9; --accent: #74bdf0;
-  --wrong: #ff9a8f; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink);
-  font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; -webkit-text-size-adjust: 100%; }
-main { max-width: 58rem; margin: 0 auto; padding: clamp(1.5rem, 6vw, 4rem) clamp(1rem, 4vw, 2rem) 5rem; }
-h1 { margin: 0; font-size: clamp(1.6rem, 6vw, 2.25rem); line-height: 1.2; letter-spacing: -0.015em;
-  overflow-wrap: anywhere; }
-h2 { margin: 3.25rem 0 1rem; font-size: 1.25rem; line-height: 1.3; }
-p { margin: 0 0 1rem; max-width: 44rem; overflow-wrap: anywhere; }
-.lead { margin: 0.6rem 0 0; color: var(--soft); font-size: 1.1rem; }
-.marks { display: flex; flex-wrap: wrap; gap: 1.25rem 3rem; margin: 2.25rem 0 0; padding: 1.1rem 0;
-  border: solid var(--line); border-width: 1px 0; }
-.marks div { display: flex; flex-direction: column-reverse; }
-.marks dt { color: var(--soft); font-size: 0.875rem; }
-.marks dd { margin: 0; font-size: 1.6rem; line-height: 1.25; font-weight: 600; font-variant-numeric: tabular-nums; }
-.facts { display: grid; grid-template-columns: fit-content(42%) 1fr; gap: 0 clamp(1rem, 4vw, 2.5rem); margin: 0; }
-.facts div { display: grid; grid-template-columns: subgrid; grid-column: 1 / -1; padding: 0.4rem 0;
-  border-bottom: 1px solid var(--line); }
-.facts dt { color: var(--soft); }
-.facts dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto; }
-figure + .wide, .gallery + .wide, .facts + .wide { margin-top: 1.75rem; }
-table { border-collapse: collapse; min-width: 60%; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--soft); font-size: 0.875rem; padding-bottom: 0.4rem; }
-th, td { padding: 0.4rem 1rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { padding-left: 0; text-align: left; }
-th:last-child, td:last-child { padding-right: 0; }
-thead th { color: var(--soft); font-weight: 500; font-size: 0.875rem; }
-tbody th { font-weight: 400; }
-@media (max-width: 34rem) { .marks { gap: 1rem 2rem; } table { min-width: 100%; font-size: 0.875rem; }
-  th, td { padding: 0.4rem 0.3rem; } thead th { font-size: 0.8rem; } .swatch { margin-right: 0.4rem; } }
-.total :is(th, td) { font-weight: 600; border-bottom: 0; }
-.swatch { display: inline-block; width: 0.8rem; height: 0.8rem; margin-right: 0.6rem; border-radius: 3px;
-  border: 1px solid var(--soft); flex: none; }
-figure { margin: 0; min-width: 0; }
-figure img { display: block; max-width: 100%; height: auto; border-radius: 6px; background: #ffffff; }
-figure audio { display: block; width: 100%; max-width: 32rem; }
-figcaption { margin-top: 0.5rem; color: var(--soft); font-size: 0.9rem; overflow-wrap: anywhere; }
-.gallery { display: grid; gap: 1.75rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
-figure + figure { margin-top: 1.75rem; }
-.gallery figure { margin: 0; }
-pre { margin: 0 0 1rem; padding: 0.9rem 1.1rem; border-radius: 6px; background: var(--panel);
-  font: 0.9rem/1.6 ui-monospace, "SF Mono", Menlo, Consolas, monospace; white-space: pre-wrap;
-  overflow-wrap: anywhere; }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; border-radius: 3px; }
-"""
 
 
 class Picture(NamedTuple):
-    """A PNG file's content, what is said below it, and what it shows, for those who cannot see it."""
+    """A PNG or GIF file's content, what is said below it, and what it shows, for those who cannot see it."""
 
-    png: bytes
+    content: bytes
     caption: str
     alt: str
 
@@ -91,16 +40,19 @@ class Page:
     (True, True)
     """
 
-    def __init__(self, title: str, lead: str = ""):
-        """``lead`` is a sentence below the title."""
+    def __init__(self, title: str, lead: str = "", contents: bool = False):
+        """``lead`` is a sentence below the title; with ``contents`` a list of the sections follows it."""
         self.title = title
+        self._contents: list[str] | None = [] if contents else None
         self._parts = [f"<h1>{shown(title)}</h1>"]
         if lead:
             self._parts.append(f'<p class="lead">{shown(lead)}</p>')
+        self._head = len(self._parts)
 
     def section(self, heading: str) -> None:
         """Begin a section."""
-        self._parts.append(f"<h2>{shown(heading)}</h2>")
+        mark = "" if self._contents is None else f' id="{self._listed(heading)}"'
+        self._parts.append(f"<h2{mark}>{shown(heading)}</h2>")
 
     def text(self, *paragraphs: str) -> None:
         """Add paragraphs."""
@@ -109,6 +61,30 @@ class Page:
     def code(self, text: str) -> None:
         """Add something to be typed or copied; its lines are kept."""
         self._parts.append(f"<pre><code>{shown(text)}</code></pre>")
+
+    def folded(self, summary: str, code: str) -> None:
+        """Add code that is shown when its ``summary`` is opened."""
+        self._parts.append(
+            f"<details><summary>{shown(summary)}</summary><pre><code>{shown(code)}</code></pre></details>"
+        )
+
+    def prose(self, markdown: str) -> None:
+        """Add text in Markdown, with tables: a heading of one ``#`` begins a section. Markup in it is shown as text.
+
+        Needs the package markdown-it-py.
+        """
+        from markdown_it import MarkdownIt
+
+        reader = MarkdownIt("commonmark", {"html": False, "typographer": False}).enable("table").disable("image")
+        tokens = reader.parse(_printable(markdown))
+        for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+            if token.type in ("heading_open", "heading_close"):
+                token.tag = f"h{min(6, int(token.tag[1:]) + 1)}"  # the title is the page's only h1
+            if token.type == "heading_open" and token.tag == "h2" and self._contents is not None:
+                token.attrSet("id", self._listed(following.content))
+        html = reader.renderer.render(tokens, reader.options, {})
+        table = '<div class="wide" role="region" aria-label="table" tabindex="0"><table>'
+        self._parts.append(html.replace("<table>", table).replace("</table>", "</table></div>"))
 
     def marks(self, values: Mapping[str, object]) -> None:
         """Add the few values that matter most, in large type, each with its name."""
@@ -151,24 +127,33 @@ class Page:
 
     def pictures(self, *pictures: Picture) -> None:
         """Add a picture, or several side by side as far as there is room."""
-        figures = "".join(f"<figure>{_image(each.png, each.alt)}{_caption(each.caption)}</figure>" for each in pictures)
+        figures = "".join(_figure(each, alone=len(pictures) == 1) for each in pictures)
         self._parts.append(figures if len(pictures) < 2 else f'<div class="gallery">{figures}</div>')
 
     def sound(self, wav: bytes, caption: str, picture: Picture | None = None) -> None:
         """Add a player for a WAV file, below a picture of the sound if there is one."""
         if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
             raise ValueError("a sound is the content of a WAV file")
-        above = _image(picture.png, picture.alt) if picture else ""
+        above = _image(picture.content, picture.alt) if picture else ""
         player = f'<audio controls preload="metadata" aria-label="{shown(caption)}" src="{_data("audio/wav", wav)}">'
         self._parts.append(f"<figure>{above}{player}</audio>{_caption(caption)}</figure>")
 
     def html(self) -> str:
         """The whole page."""
-        return document(self.title, "\n".join(self._parts))
+        parts = list(self._parts)
+        if self._contents:
+            entries = "".join(f'<li><a href="#s{at}">{name}</a></li>' for at, name in enumerate(self._contents, 1))
+            parts.insert(self._head, f'<nav aria-label="contents"><ol>{entries}</ol></nav>')
+        return document(self.title, "\n".join(parts))
 
     def write(self, path: Path | str) -> None:
         """Write the page in one step; raise InputError if that fails."""
         write_file(Path(path), self.html())
+
+    def _listed(self, heading: str) -> str:
+        """Put a section on the list; returns the name by which the list leads to it."""
+        self._contents.append(shown(heading))
+        return f"s{len(self._contents)}"
 
 
 def document(title: str, body: str, *, style: str = "", script: str = "") -> str:
@@ -208,7 +193,11 @@ def shown(value: object) -> str:
             return f"{value:.4g}"
         case tuple() | list():
             return ", ".join(map(shown, value)) or NONE
-    return escape("".join(sign if sign.isprintable() or sign in JOINERS else "\ufffd" for sign in str(value)))
+    return escape(_printable(str(value)))
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() or sign in JOINERS else "\ufffd" for sign in text)
 
 
 def _pairs(kind: str, values: Mapping[str, object]) -> str:
@@ -216,13 +205,28 @@ def _pairs(kind: str, values: Mapping[str, object]) -> str:
     return f'<dl class="{kind}">{rows}</dl>'
 
 
-def _image(png: bytes, alt: str) -> str:
-    if png[:8] != b"\x89PNG\r\n\x1a\n" or len(png) < 24:
-        raise ValueError("a picture is the content of a PNG file")
+def _figure(picture: Picture, alone: bool) -> str:
+    image = _image(picture.content, picture.alt)
+    if alone and _size(picture.content)[0] > BROAD:  # on a phone it is scrolled, or nobody could read it
+        image = f'<div class="broad" role="region" aria-label="picture" tabindex="0">{image}</div>'
+    return f"<figure>{image}{_caption(picture.caption)}</figure>"
+
+
+def _image(content: bytes, alt: str) -> str:
+    wide, high = _size(content)  # room is kept before it is decoded
     if not alt:
         raise ValueError("a picture needs a text that says what it shows")
-    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))  # room is kept before it is decoded
-    return f'<img src="{_data("image/png", png)}" width="{width}" height="{height}" alt="{shown(alt)}">'
+    kind = "image/gif" if content[:3] == b"GIF" else "image/png"
+    return f'<img src="{_data(kind, content)}" width="{wide}" height="{high}" alt="{shown(alt)}">'
+
+
+def _size(content: bytes) -> tuple[int, int]:
+    """Width and height of a PNG or GIF file."""
+    if len(content) >= 24 and content[:8] == b"\x89PNG\r\n\x1a\n":
+        return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    if len(content) >= 10 and content[:6] in (b"GIF87a", b"GIF89a"):
+        return int.from_bytes(content[6:8], "little"), int.from_bytes(content[8:10], "little")
+    raise ValueError("a picture is the content of a PNG or GIF file")
 
 
 def _caption(text: str) -> str:

@@ -1,7 +1,8 @@
 """How fast is a picture segmented, and a training step taken, beside torchvision's DeepLabV3 with the same weights?
 
 Contenders take turns. Weights are random, with batch norms calibrated on the picture, so that activations keep their
-size and answers differ from pixel to pixel. torchvision is needed here only.
+size, and the last layer fitted to colours of the picture, so that classes lie apart as after training. Memory is the
+peak of a process of its own that predicts once. torchvision is needed here only.
 
     uv run python -m recipes.benchmarks.segmentation --picture street.jpg -o segmentation.md
 """
@@ -11,8 +12,9 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from subprocess import run as run_process
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,12 @@ from shared.training.progress import ProgressLine
 ROUNDS, CLASSES = 5, 21
 SIZES = ((360, 480), (520, 520))
 PEER = "torchvision, eager"
+FORMS = {  # ours: output stride, bfloat16
+    "atrous, float32": (8, False),
+    "atrous, --fast (bfloat16)": (8, True),
+    "atrous, output stride 16": (16, False),
+    "atrous, output stride 16, --fast": (16, True),
+}
 BATCH, CROP, TRAINED = 4, (256, 256), 11
 
 
@@ -46,8 +54,12 @@ class Row:
     seconds: float
     spread: float
     times_peer: float
-    other_pixels: float | None
+    other_pixels: float | None = None
     """Share of pixels whose class is not the peer's; None where that says nothing."""
+    margin: float | None = None
+    """The largest lead, in probability, that the peer's class had over ours at those pixels."""
+    memory: int | None = None
+    """Peak of a process that predicts once, in bytes; None for training."""
 
 
 def peer(depth: int, classes: int) -> nn.Module:
@@ -74,27 +86,86 @@ def calibrated(network: nn.Module, images: Tensor) -> nn.Module:
     return network.eval()
 
 
+def fitted(network: nn.Module, images: Tensor) -> nn.Module:
+    """The last layer by least squares: one class for each of so many ranges of brightness and warmth."""
+    seen: list[Tensor] = []
+    last = network.classifier[-1]
+    hook = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        network(images)
+        hook.remove()
+        features = seen[0].flatten(2)[0].t().double()
+        small = F.adaptive_avg_pool2d(images, seen[0].shape[-2:])[0].flatten(1).double()
+        warmth = _ranges(small[0] - small[2], 3)
+        classes = F.one_hot(warmth * (CLASSES // 3) + _ranges(small.mean(0), CLASSES // 3), CLASSES).double()
+        features = torch.cat([features, torch.ones_like(features[:, :1])], 1)
+        both = features.t() @ features
+        weights = torch.linalg.solve(
+            both + 1e-3 * both.diagonal().mean() * torch.eye(len(both)), features.t() @ classes
+        )
+        scale = 10 / float((features @ weights).std())  # logits spread as a trained network's do
+        last.weight.copy_(scale * weights[:-1].t()[:, :, None, None])
+        last.bias.copy_(scale * weights[-1])
+    return network
+
+
+def _ranges(values: Tensor, count: int) -> Tensor:
+    """Which of ``count`` equally frequent ranges each value lies in."""
+    return torch.bucketize(values, values.quantile(torch.linspace(0, 1, count + 1)[1:-1].double()))
+
+
+def ours(depth: int, output_stride: int, bfloat16: bool, state: dict[str, Tensor] | None = None) -> InferenceForm:
+    """Our form with these weights, or with random ones."""
+    network = DeepLabV3(depth=depth, output_stride=output_stride).build(CLASSES)
+    if state:
+        network.load_state_dict(state)
+    return InferenceForm(network.eval(), bfloat16=bfloat16)
+
+
 def predicting(pixels: np.ndarray, threads: int, rounds: int, depth: int) -> list[Row]:
-    """The same weights, three ways, and output stride 16, which is another network."""
+    """Time, answers and memory: the same weights in three forms, and output stride 16, which is another network."""
     height, width = pixels.shape[:2]
     images = IMAGENET.tensor(pixels).contiguous()
-    theirs = calibrated(peer(depth, CLASSES), images)
-    ours = DeepLabV3(depth=depth).build(CLASSES)
-    ours.load_state_dict(theirs.state_dict())
-    coarse = calibrated(DeepLabV3(depth=depth, output_stride=16).build(CLASSES), images)
-    forms: dict[str, Callable[[Tensor], Tensor]] = {
-        PEER: lambda x: theirs(x)["out"],
-        "atrous, float32": InferenceForm(ours.eval()),
-        "atrous, --fast (bfloat16)": InferenceForm(ours.eval(), bfloat16=True),
-        "atrous, output stride 16": InferenceForm(coarse.eval()),
-        "atrous, output stride 16, --fast": InferenceForm(coarse.eval(), bfloat16=True),
-    }
+    theirs = fitted(calibrated(peer(depth, CLASSES), images), images)
+    coarse = DeepLabV3(depth=depth, output_stride=16).build(CLASSES)
+    coarse.load_state_dict(theirs.state_dict())
+    states = {8: theirs.state_dict(), 16: fitted(calibrated(coarse, images), images).state_dict()}
+    forms: dict[str, Callable[[Tensor], Tensor]] = {PEER: lambda x: theirs(x)["out"]}
+    forms |= {name: ours(depth, stride, half, states[stride]) for name, (stride, half) in FORMS.items()}
     with torch.inference_mode(), using_threads(threads):
-        answers = {name: form(images).argmax(1) for name, form in forms.items()}
+        answers = {name: form(images).argmax(1, keepdim=True) for name, form in forms.items()}
+        chances = theirs(images)["out"].softmax(1)
         seconds = alternating({name: lambda form=form: form(images).argmax(1) for name, form in forms.items()}, rounds)
-    return _rows(f"DeepLabV3-R{depth}, {width}×{height}", threads, seconds, {
-        name: float((answers[name] != answers[PEER]).float().mean()) for name in forms if "stride" not in name
-    })  # fmt: skip
+    rows = []
+    for row in _rows(f"DeepLabV3-R{depth}, {width}×{height}", threads, seconds):
+        answer, expected = answers[row.contender], answers[PEER]
+        other = answer != expected
+        lead = (chances.gather(1, expected) - chances.gather(1, answer))[other]
+        memory = peak(row.contender, (height, width), threads, depth)
+        if FORMS.get(row.contender, (8, False))[0] == 8:
+            margin = float(lead.max()) if len(lead) else 0.0
+            row = replace(row, other_pixels=float(other.float().mean()), margin=margin)
+        rows.append(replace(row, memory=memory))
+    return rows
+
+
+def peak(contender: str, size: tuple[int, int], threads: int, depth: int) -> int:
+    """Bytes that a fresh process holds at most while it builds one form, of random weights, and predicts with it."""
+    code = f"from recipes.benchmarks.segmentation import once; once({contender!r}, {size}, {threads}, {depth})"
+    return int(run_process([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+def once(contender: str, size: tuple[int, int], threads: int, depth: int) -> None:
+    """Predict one picture, then print the peak of this process in bytes (Linux)."""
+    torch.set_num_threads(threads)
+    images = torch.randn(1, 3, *size)
+    with torch.inference_mode():
+        if contender == PEER:
+            peer(depth, CLASSES).eval()(images)["out"].argmax(1)
+        else:
+            ours(depth, *FORMS[contender])(images).argmax(1)
+    status = Path("/proc/self/status").read_text(encoding="ascii")  # getrusage would count the parent's peak too
+    print(1024 * int(status.partition("VmHWM:")[2].split()[0]))
 
 
 def training(threads: int, rounds: int, depth: int, crop: tuple[int, int] = CROP) -> list[Row]:
@@ -126,13 +197,13 @@ def training(threads: int, rounds: int, depth: int, crop: tuple[int, int] = CROP
     }
     with using_threads(threads):
         seconds = alternating(contenders, rounds)
-    return _rows(f"a training step, DeepLabV3-R{depth}, {BATCH} × {crop[1]}×{crop[0]}", threads, seconds, {})
+    return _rows(f"a training step, DeepLabV3-R{depth}, {BATCH} × {crop[1]}×{crop[0]}", threads, seconds)
 
 
-def _rows(task: str, threads: int, seconds: dict[str, list[float]], other: dict[str, float]) -> list[Row]:
+def _rows(task: str, threads: int, seconds: dict[str, list[float]]) -> list[Row]:
     found = {name: Timing.of(each) for name, each in seconds.items()}
     return [
-        Row(task, name, threads, timing.seconds, timing.spread, found[PEER].seconds / timing.seconds, other.get(name))
+        Row(task, name, threads, timing.seconds, timing.spread, found[PEER].seconds / timing.seconds)
         for name, timing in found.items()
     ]
 
@@ -146,7 +217,9 @@ def cells(row: Row) -> dict[str, str]:
         "ms": f"{1e3 * row.seconds:,.0f}",
         "spread": f"{row.spread:.0%}",
         "× torchvision": f"{row.times_peer:.2f}",
-        "other pixels": "–" if row.other_pixels is None else f"{row.other_pixels:.3%}",
+        "peak MB": "–" if row.memory is None else f"{row.memory / 1e6:,.0f}",
+        "other pixels": "–" if row.other_pixels is None else f"{row.other_pixels:.4%}",
+        "their largest margin": "–" if row.margin is None else f"{row.margin:.0e}",
     }
 
 
@@ -177,9 +250,10 @@ def _run(given: Namespace) -> int:
             rows += training(threads, rounds, given.depth, crop)
     notes = [
         f"Medians of {rounds} rounds in which all take turns; spread is (slowest − fastest) / median. Both have the "
-        "same weights, random, with batch norms calibrated on the picture; neither computes an auxiliary head.",
-        "Other pixels: share whose class is not torchvision's. With random weights classes lie close together, so "
-        "bfloat16 changes far more of them than in a trained network.",
+        "same weights: random, batch norms calibrated on the picture, last layer fitted to its colours. Neither "
+        "computes an auxiliary head. Peak: of a process that builds one network and predicts one picture.",
+        "Other pixels: share whose class is not torchvision's; margin: the most probability by which torchvision "
+        "preferred its own. What bfloat16 costs a trained network is measured in recipes/README.md.",
     ]
     if given.quick:
         notes.insert(0, "A quick run: these figures mean nothing.")

@@ -2,8 +2,9 @@
 
 The class is the form alone. Position, size, turn and number are random; every shape, the ground and a scatter of
 clutter lines take their colours from one distribution, and shapes and ground are shaded and noisy. So neither a
-constant mask nor a threshold on colour solves it, and the mask is exact. A picture is a pure function of
-``(seed, index)``.
+constant mask nor a threshold on colour solves it. Shapes may be cut by the picture's edge and touch, but hide one
+another by their tips at most: what is left of a hidden form need not tell which it was, and the mask is exact. A
+picture is a pure function of ``(seed, index)``.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from segmentation.palette import Classes, numbered
 
 NAMES = ("background", "circle", "square", "triangle")
 MOST_SHAPES = 6
-SMALLEST, LARGEST = 0.12, 0.30  # radius of the circle around a shape, as a share of the picture's shorter side
+SMALLEST, LARGEST = 0.14, 0.32  # radius of the circle around a shape, as a share of the picture's shorter side
+APART = 0.9  # least distance of two centres, as a share of the sum of their radii
+TRIES = 20  # places tried for a shape before the picture goes without it
 CONTRAST = 70  # least distance of a shape's colour from what lies around it, in levels
+DARKEST_THING = 120  # of bodies and strokes, in levels; their ground is darker by ``CONTRAST`` at least
 NOISE = 8.0  # standard deviation, in levels
 
 
@@ -39,16 +43,46 @@ def draw(size: tuple[int, int], random: np.random.Generator) -> tuple[np.ndarray
         near = np.abs(_edge(row, column, *random.uniform(0, 1, 2) * size, random.uniform(0, 2 * np.pi)))
         pixels[near < random.uniform(0.5, 1.5)] = random.uniform(0, 255, 3)
     ids = np.zeros(size, np.uint8)
+    placed: list[tuple[np.ndarray, float]] = []
     for _ in range(random.integers(1, MOST_SHAPES + 1)):
         kind = int(random.integers(1, len(NAMES)))
         radius = random.uniform(SMALLEST, LARGEST) * min(size)
-        centre = random.uniform(0.5 * radius, np.array(size) - 0.5 * radius)
+        centre = _place(radius, size, placed, random)
+        if centre is None:
+            continue
+        placed.append((centre, radius))
         inside = _inside(kind, row, column, centre, radius, random.uniform(0, 2 * np.pi))
         around = pixels[inside].mean(0) if inside.any() else ground
         pixels[inside] = _shade(_contrasting(around, random), row, column, random)[inside]
         ids[inside] = kind
-    pixels += random.normal(0, NOISE, pixels.shape).astype(np.float32)
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8), ids
+    return _noisy(pixels, random), ids
+
+
+def draw_strokes(size: tuple[int, int], random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """As ``draw``, with other classes: 0 ground, 1 body (any filled shape), 2 stroke (a line 1 to 3 pixels wide).
+
+    What stands on the ground is lighter than it; bodies and strokes share their colours, and only width tells them
+    apart. Strokes are what a coarse map cannot hold. Things may hide one another.
+
+    >>> draw_strokes((48, 64), np.random.default_rng(0))[1].shape
+    (48, 64)
+    """
+    row, column = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    pixels, ids = _shade(random.uniform(0, DARKEST_THING - CONTRAST, 3), row, column, random), np.zeros(size, np.uint8)
+    for kind in random.permutation([1] * random.integers(1, 4) + [2] * random.integers(2, 5)):
+        centre, turn = random.uniform(0.1, 0.9, 2) * size, random.uniform(0, 2 * np.pi)
+        if kind == 1:
+            radius = random.uniform(SMALLEST, LARGEST) * min(size)
+            inside = _inside(int(random.integers(1, len(NAMES))), row, column, centre, radius, turn)
+        else:
+            along, across = _edge(row, column, *centre, turn), _edge(row, column, *centre, turn + np.pi / 2)
+            long = random.uniform(0.4, 0.9) * min(size)
+            inside = (np.abs(across) <= random.uniform(0.5, 1.5)) & (np.abs(along) <= long / 2)
+        if inside.any():
+            colour = _contrasting(pixels[inside].mean(0), random, darkest=DARKEST_THING)
+            pixels[inside] = _shade(colour, row, column, random)[inside]
+            ids[inside] = kind
+    return _noisy(pixels, random), ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +138,12 @@ def classes() -> Classes:
     return numbered(len(NAMES), NAMES)
 
 
+def _noisy(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Levels, uint8, from numbers around them."""
+    pixels = pixels + random.normal(0, NOISE, pixels.shape).astype(np.float32)
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
 def _shade(colour: Sequence[float], row: np.ndarray, column: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """A colour that grows lighter in a random direction, float32 ``[h, w, 3]``."""
     slope = random.uniform(-30, 30, 2) / np.array(row.shape)
@@ -111,9 +151,20 @@ def _shade(colour: Sequence[float], row: np.ndarray, column: np.ndarray, random:
     return np.asarray(colour, np.float32) + ramp[:, :, None].astype(np.float32)
 
 
-def _contrasting(around: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _place(
+    radius: float, size: tuple[int, int], placed: list[tuple[np.ndarray, float]], random: np.random.Generator
+) -> np.ndarray | None:
+    """Where a shape finds room, or None."""
+    for _ in range(TRIES):
+        centre = random.uniform(0.5 * radius, np.array(size) - 0.5 * radius)
+        if all(np.hypot(*(centre - other)) > APART * (radius + reach) for other, reach in placed):
+            return centre
+    return None
+
+
+def _contrasting(around: np.ndarray, random: np.random.Generator, darkest: float = 0) -> np.ndarray:
     while True:
-        colour = random.uniform(0, 255, 3)
+        colour = random.uniform(darkest, 255, 3)
         if np.abs(colour - around).max() >= CONTRAST:
             return colour
 

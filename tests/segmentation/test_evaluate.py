@@ -11,7 +11,7 @@ from segmentation.data.samples import ArraySample
 from segmentation.evaluate import WRONG, confusion_png, errors, evaluate, worst_sheet
 from segmentation.metrics import Confusion
 from segmentation.model import ModelConfig, SegmentationModel
-from segmentation.networks import DilatedSegNet
+from segmentation.networks import PoolFree
 from segmentation.palette import IGNORE, numbered
 from shared.errors import InputError
 
@@ -21,7 +21,7 @@ SIZES = [(40, 57), (33, 20), (64, 64), (1, 1)]
 
 @pytest.fixture(scope="module")
 def model() -> SegmentationModel:
-    return SegmentationModel(ModelConfig(network=DilatedSegNet(stem_stride=4, width=4), classes=CLASSES))
+    return SegmentationModel(ModelConfig(network=PoolFree(stem_stride=4, width=4), classes=CLASSES))
 
 
 @pytest.fixture(scope="module")

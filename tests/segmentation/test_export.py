@@ -13,7 +13,7 @@ import torch
 from segmentation import export
 from segmentation.export import export_onnx
 from segmentation.model import ModelConfig, SegmentationModel
-from segmentation.networks import DeepLabV3, DeepLabV3Plus, DilatedSegNet
+from segmentation.networks import DeepLabV3, DeepLabV3Plus, PoolFree
 from segmentation.palette import numbered
 from shared.errors import InputError
 
@@ -22,7 +22,7 @@ with_onnx = pytest.mark.skipif(not HERE, reason="onnx, onnxscript and onnxruntim
 NETWORKS = {
     "V3": DeepLabV3(depth=50, width=4, channels=8, auxiliary=True),
     "V3+": DeepLabV3Plus(depth=18, width=8, channels=8),
-    "dilated": DilatedSegNet(stem_stride=1, width=4, image_pooling=False),
+    "dilated": PoolFree(stem_stride=1, width=4, image_pooling=False),
 }
 
 

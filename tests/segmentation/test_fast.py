@@ -7,15 +7,15 @@ from torch import nn
 
 from segmentation import fast
 from segmentation.fast import InferenceForm, folded
-from segmentation.networks import DeepLabV3, DeepLabV3Plus, DilatedSegNet, Network, Segmenter
+from segmentation.networks import DeepLabV3, DeepLabV3Plus, Network, PoolFree, Segmenter
 
 NETWORKS = {
     "V3": DeepLabV3(depth=18, width=8, channels=8, auxiliary=True),
     "V3 of bottlenecks": DeepLabV3(depth=50, output_stride=16, width=4, channels=8),
     "V3+": DeepLabV3Plus(depth=18, width=8, channels=8),
     "V3+ of bottlenecks": DeepLabV3Plus(depth=50, output_stride=32, width=4, channels=8, auxiliary=True),
-    "dilated": DilatedSegNet(stem_stride=1, width=4),
-    "dilated, no pooling": DilatedSegNet(stem_stride=2, width=4, image_pooling=False),
+    "dilated": PoolFree(stem_stride=1, width=4),
+    "dilated, no pooling": PoolFree(stem_stride=2, width=4, image_pooling=False),
 }
 SIZES = [(65, 97), (64, 48), (1, 40), (33, 2), (1, 1)]
 
@@ -107,7 +107,7 @@ def test_bfloat16_is_close_and_answers_in_float32() -> None:
 
 
 def test_memory_by_the_pixel_is_what_the_widest_moment_takes() -> None:
-    small, large = (InferenceForm(DilatedSegNet(stem_stride=1, width=width).build(2)) for width in (4, 8))
+    small, large = (InferenceForm(PoolFree(stem_stride=1, width=width).build(2)) for width in (4, 8))
     assert large.bytes_per_pixel == 2 * small.bytes_per_pixel
     # all five branches of the pyramid, then what they are put together to
     assert small.bytes_per_pixel == 4 * (5 + 5) * 16

@@ -12,7 +12,7 @@ from safetensors import safe_open
 import segmentation
 from segmentation.images import Picture
 from segmentation.model import ModelConfig, SegmentationModel
-from segmentation.networks import DeepLabV3, DeepLabV3Plus, DilatedSegNet
+from segmentation.networks import DeepLabV3, DeepLabV3Plus, PoolFree
 from segmentation.palette import VOC, Classes, numbered
 from segmentation.transforms import Normalisation
 from shared.errors import InputError
@@ -32,7 +32,7 @@ def picture(height: int = 40, width: int = 57) -> np.ndarray:
     "config",
     [
         CONFIG,
-        ModelConfig(network=DilatedSegNet(stem_stride=4, width=4, rates=(1, 2)), classes=numbered(2)),
+        ModelConfig(network=PoolFree(stem_stride=4, width=4, rates=(1, 2)), classes=numbered(2)),
         ModelConfig(network=DeepLabV3Plus(depth=50, width=4, channels=8), classes=VOC),
     ],
 )
@@ -144,7 +144,7 @@ def test_network_and_table_must_agree() -> None:
     with pytest.raises(ValueError, match="knows 5 classes, the table 3"):
         SegmentationModel(CONFIG, CONFIG.network.build(5))
     with pytest.raises(ValueError, match="nothing to tell apart"):
-        ModelConfig(network=DilatedSegNet(), classes=numbered(1))
+        ModelConfig(network=PoolFree(), classes=numbered(1))
 
 
 def test_a_model_works_where_it_is_told_to(tmp_path: Path, device: torch.device) -> None:

@@ -9,19 +9,19 @@ from torch import Tensor, nn
 from segmentation.backbones.resnet import ResNet
 from segmentation.backbones.stack import DilatedStack
 from segmentation.heads.aspp import ASPPModule, PooledNorm
-from segmentation.networks import PRESETS, DeepLabV3, DeepLabV3Plus, DilatedSegNet, Network
+from segmentation.networks import PRESETS, DeepLabV3, DeepLabV3Plus, Network, PoolFree
 from shared.config import from_json, to_json
-from shared.rf import Window, through
-from shared.rf.gradient import measured_window
+from shared.rf import Field, conv, through
+from shared.rf.judge import measured_window
 
 SMALL = {
     "V3": DeepLabV3(depth=18, width=4, channels=8, auxiliary=True),
     "V3 of bottlenecks": DeepLabV3(depth=50, output_stride=16, width=4, channels=8),
     "V3+": DeepLabV3Plus(depth=18, width=4, channels=8, auxiliary=True),
     "V3+ of bottlenecks": DeepLabV3Plus(depth=50, output_stride=32, width=4, channels=8),
-    "dilated": DilatedSegNet(stem_stride=1, width=4),
-    "dilated from stride 2": DilatedSegNet(stem_stride=2, width=4, image_pooling=False),
-    "dilated from stride 4": DilatedSegNet(stem_stride=4, width=4),
+    "dilated": PoolFree(stem_stride=1, width=4),
+    "dilated from stride 2": PoolFree(stem_stride=2, width=4, image_pooling=False),
+    "dilated from stride 4": PoolFree(stem_stride=4, width=4),
 }
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
@@ -113,7 +113,7 @@ def test_every_convolution_of_a_resnet_has_its_stride_dilation_and_padding(depth
         (DeepLabV3Plus(depth=18, width=2, channels=4), (6, 12, 18)),
         (DeepLabV3Plus(depth=18, width=2, channels=4, output_stride=32), (3, 6, 9)),
         (DeepLabV3(depth=18, width=2, channels=4, rates=(2, 5)), (2, 5)),
-        (DilatedSegNet(width=2), (6, 12, 18)),
+        (PoolFree(width=2), (6, 12, 18)),
     ],
 )
 def test_every_convolution_of_a_pyramid_has_its_rate(network: Network, rates: tuple[int, ...]) -> None:
@@ -144,7 +144,7 @@ def test_a_dilated_resnet_is_the_strided_one_at_every_shift(depth: int, output_s
 class At(nn.Module):
     """One depth of a backbone, then perhaps a branch of the pyramid; averages stand where maxima do.
 
-    A maximum passes its gradient to one input only; an average has the same window and passes it to all.
+    A maximum passes its gradient to one input only; an average has the same field and passes it to all.
     """
 
     def __init__(self, backbone: nn.Module, depth: str, branch: nn.Module | None = None):
@@ -170,15 +170,15 @@ BACKBONES = {
 
 @pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("depth", ["low", "middle", "high"])
-def test_each_depth_of_a_backbone_sees_its_declared_window(name: str, depth: str) -> None:
-    declared = getattr(BACKBONES[name].windows, depth)
+def test_each_depth_of_a_backbone_sees_its_declared_field(name: str, depth: str) -> None:
+    declared = getattr(BACKBONES[name].fields, depth)
     length = (2 * declared.size // declared.jump + 4) * declared.jump
     x = torch.rand(1, 3, length, declared.jump, dtype=torch.float64)
     assert measured_window(At(BACKBONES[name], depth).double(), x) == declared
 
 
 @pytest.mark.parametrize("name", ["V3+", "dilated", "dilated from stride 2"])
-def test_each_branch_of_the_pyramid_sees_its_declared_window(name: str) -> None:
+def test_each_branch_of_the_pyramid_sees_its_declared_field(name: str) -> None:
     model = SMALL[name].build(classes=2).double()
     assert len(model.branches) == 4
     for declared, branch in zip(model.branches, model.classifier.aspp.convs, strict=False):
@@ -190,19 +190,19 @@ def test_known_networks_see_what_the_literature_says() -> None:
     with torch.device("meta"):
         for output_stride in (8, 16):
             model = DeepLabV3(depth=50, output_stride=output_stride).build(21)
-            assert [window.size for window in model.branches] == [427, 619, 811, 1003]
-            assert model.window.jump == output_stride
-        lesson = DilatedSegNet(stem_stride=1).build(3)
-        assert [window.size for window in lesson.branches] == [33, 45, 57, 69]
+            assert [field.size for field in model.branches] == [427, 619, 811, 1003]
+            assert model.field.jump == output_stride
+        lesson = PoolFree(stem_stride=1).build(3)
+        assert [field.size for field in lesson.branches] == [33, 45, 57, 69]
         assert sum(parameter.numel() for parameter in lesson.parameters()) == 3_268_099
-        head = DilatedSegNet(stem_stride=1, image_pooling=False).build(3).classifier
-        assert through(lesson.window, head.window) == Window(73, 1, -36)
+        head = PoolFree(stem_stride=1, image_pooling=False).build(3).classifier
+        assert through(lesson.field, head.field) == Field(73, 1, -36)
 
 
 def test_image_pooling_sees_everything_and_is_the_only_branch_that_does() -> None:
     pooled, finite = ASPPModule(3, 4, (2,)).eval(), ASPPModule(3, 4, (2,), image_pooling=False).eval()
-    assert pooled.window is None
-    assert finite.window == Window(5, 1, -2)
+    assert pooled.field.is_global
+    assert finite.field == conv(1) | conv(3, 2)
     x, far = torch.rand(1, 3, 20, 20), torch.zeros(1, 3, 20, 20)
     far[..., 19, 19] = 100
     for module, sees in ((pooled, True), (finite, False)):
@@ -213,7 +213,7 @@ def test_image_pooling_sees_everything_and_is_the_only_branch_that_does() -> Non
 
 @pytest.mark.parametrize("stem_stride", [1, 2, 4])
 def test_beyond_the_halo_nothing_changes_a_logit(stem_stride: int) -> None:
-    network = DilatedSegNet(stem_stride=stem_stride, width=4, dilations=(1, 2), rates=(3,), image_pooling=False)
+    network = PoolFree(stem_stride=stem_stride, width=4, dilations=(1, 2), rates=(3,), image_pooling=False)
     model = network.build(classes=2).double().eval()
     for name, parameter in model.named_parameters():
         nn.init.constant_(parameter, 0 if name.endswith("bias") else 0.1)  # no ReLU shuts a path
@@ -229,7 +229,7 @@ def test_beyond_the_halo_nothing_changes_a_logit(stem_stride: int) -> None:
 
 @pytest.mark.parametrize("stem_stride", [1, 2])
 def test_a_tile_with_its_halo_answers_as_the_whole_picture(stem_stride: int) -> None:
-    network = DilatedSegNet(stem_stride=stem_stride, width=4, dilations=(1, 2), rates=(3,), image_pooling=False)
+    network = PoolFree(stem_stride=stem_stride, width=4, dilations=(1, 2), rates=(3,), image_pooling=False)
     model = network.build(classes=3).double().eval()
     margin = -(-model.halo // stem_stride) * stem_stride
     images = torch.randn(1, 3, 3 * margin, 3 * margin, dtype=torch.float64)
@@ -249,7 +249,7 @@ def test_networks_that_see_the_whole_picture_have_no_halo() -> None:
 
 def test_a_wider_stem_kernel_leaves_no_pixel_unseen() -> None:
     for stem_stride in (1, 2, 4):
-        low = DilatedStack(stem_stride, width=2).windows.low
+        low = DilatedStack(stem_stride, width=2).fields.low
         assert low.size > low.jump == stem_stride
 
 
@@ -259,8 +259,8 @@ def test_channels_stay_last_all_the_way() -> None:
         convs = [module for module in model.modules() if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1)]
         convs.append(model.classifier.aspp.project[0])
         inputs: list[Tensor] = []
-        for conv in convs:
-            conv.register_forward_pre_hook(lambda _, given, kept=inputs: kept.append(given[0]))
+        for layer in convs:
+            layer.register_forward_pre_hook(lambda _, given, kept=inputs: kept.append(given[0]))
         model(torch.randn(1, 3, 65, 97).to(memory_format=torch.channels_last))
         assert len(inputs) == len(convs)
         assert all(each.is_contiguous(memory_format=torch.channels_last) for each in inputs)
@@ -268,7 +268,7 @@ def test_channels_stay_last_all_the_way() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_survives_json_and_builds(name: str) -> None:
-    kinds = {kind.__name__: kind for kind in (DeepLabV3, DeepLabV3Plus, DilatedSegNet)}
+    kinds = {kind.__name__: kind for kind in (DeepLabV3, DeepLabV3Plus, PoolFree)}
     values = to_json(PRESETS[name])
     assert from_json(kinds[values["type"]], values) == PRESETS[name]
     with torch.device("meta"):
@@ -283,9 +283,9 @@ def test_a_preset_survives_json_and_builds(name: str) -> None:
         (lambda: DeepLabV3(rates=(0,)), "rates must be 0 to 16 numbers from 1 to 1024"),
         (lambda: DeepLabV3(width=0), "width must lie between 1 and 256"),
         (lambda: DeepLabV3(channels=10**6), "channels must lie between 1 and 2048"),
-        (lambda: DilatedSegNet(stem_stride=3), "stem_stride is 3; it can be 1, 2, 4"),
-        (lambda: DilatedSegNet(dilations=(1,)), "dilations must be 2 to 16 numbers"),
-        (lambda: DilatedSegNet(rates=()), "rates must be 1 to 16 numbers"),
+        (lambda: PoolFree(stem_stride=3), "stem_stride is 3; it can be 1, 2, 4"),
+        (lambda: PoolFree(dilations=(1,)), "dilations must be 2 to 16 numbers"),
+        (lambda: PoolFree(rates=()), "rates must be 1 to 16 numbers"),
         (lambda: DeepLabV3().build(classes=1), "classes must lie between 2 and 255, not 1"),
         (lambda: ResNet(18, output_stride=4), "output_stride is 4"),
         (lambda: DilatedStack(stem_stride=3), "stem_stride is 3"),

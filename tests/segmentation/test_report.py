@@ -14,7 +14,7 @@ from segmentation.commands import configured
 from segmentation.data import PairList, PictureFolder, VOCLayout
 from segmentation.losses import CrossEntropy
 from segmentation.model import ModelConfig, SegmentationModel
-from segmentation.networks import PRESETS, DeepLabV3Plus, DilatedSegNet
+from segmentation.networks import PRESETS, DeepLabV3Plus, PoolFree
 from segmentation.palette import numbered
 from segmentation.report import _command, report
 from segmentation.run import Run, TrainConfig
@@ -109,7 +109,7 @@ RUNS = [
     Run(data=PictureFolder(root="/my data"), train=SETTINGS),
     Run(data=PictureFolder(root="/x", held="/y z", classes="/c.csv", split="prefix", masks="m"), network=TINY),
     Run(data=VOCLayout(root="/x", image_set="trainval", held="test"), network=PRESETS["deeplabv3_r50"]),
-    Run(data=PairList(path="/x.txt", encoding="ids"), network=DilatedSegNet(rates=(2, 4), image_pooling=False)),
+    Run(data=PairList(path="/x.txt", encoding="ids"), network=PoolFree(rates=(2, 4), image_pooling=False)),
 ]
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from segmentation.cli import main
 from segmentation.model import ModelConfig, SegmentationModel
-from segmentation.networks import DilatedSegNet
+from segmentation.networks import PoolFree
 from segmentation.palette import numbered
 from segmentation.serve import LIMITS, PREDICT, page, predictor
 from shared.errors import InputError
@@ -32,7 +32,7 @@ NAMES = ("sky", "</script><script>document.title='ran'</script>", "a & b")
 def model():
     torch.manual_seed(1)
     classes = numbered(3, NAMES)
-    return SegmentationModel(ModelConfig(network=DilatedSegNet(width=4, rates=(2,), dilations=(1, 2)), classes=classes))
+    return SegmentationModel(ModelConfig(network=PoolFree(width=4, rates=(2,), dilations=(1, 2)), classes=classes))
 
 
 @contextmanager

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 
 from segmentation import tiles
 from segmentation.fast import InferenceForm
-from segmentation.networks import DeepLabV3Plus, DilatedSegNet
+from segmentation.networks import DeepLabV3Plus, PoolFree
 from segmentation.palette import numbered
 from segmentation.predict import predict
 from segmentation.tiles import Piece, Views, best_side, blended, enlarged_rows, exact, largest_whole, rows_needed, whole
 from segmentation.transforms import IMAGENET
 
-FINITE = DilatedSegNet(stem_stride=2, dilations=(1, 2), rates=(2, 3), width=4, image_pooling=False)
+FINITE = PoolFree(stem_stride=2, dilations=(1, 2), rates=(2, 3), width=4, image_pooling=False)
 VIEWS = Views()
 
 
@@ -40,7 +40,7 @@ def together(pieces: list[Piece], size: tuple[int, int], classes: int) -> torch.
 @pytest.mark.parametrize("size", [(190, 233), (64, 301), (97, 20)])
 @pytest.mark.parametrize("side", [16, 100])
 def test_tiles_with_the_halo_give_what_the_whole_picture_gives(stride, size, side) -> None:
-    network = DilatedSegNet(stem_stride=stride, dilations=(1, 2), rates=(2, 3), width=4, image_pooling=False)
+    network = PoolFree(stem_stride=stride, dilations=(1, 2), rates=(2, 3), width=4, image_pooling=False)
     form, pixels = InferenceForm(network.build(3)), picture(*size)
     for soft in (False, True):
         expected = together(list(whole(form, pixels, VIEWS, soft=soft)), size, 3)
@@ -141,7 +141,7 @@ def test_scales_that_make_no_sense_are_refused(scales) -> None:
 
 
 def test_tiles_that_cannot_be_are_refused() -> None:
-    pixels, pooled = picture(200, 200), InferenceForm(DilatedSegNet(width=4).build(3))
+    pixels, pooled = picture(200, 200), InferenceForm(PoolFree(width=4).build(3))
     with pytest.raises(ValueError, match="finite halo"):
         list(exact(pooled, pixels, VIEWS, 64, soft=False))
     with pytest.raises(ValueError, match="finite halo"):
@@ -151,7 +151,7 @@ def test_tiles_that_cannot_be_are_refused() -> None:
 
 
 def test_a_wider_network_looks_at_less_at_once() -> None:
-    narrow, wide = (InferenceForm(DilatedSegNet(width=width).build(3)) for width in (8, 64))
+    narrow, wide = (InferenceForm(PoolFree(width=width).build(3)) for width in (8, 64))
     assert largest_whole(narrow, VIEWS) == pytest.approx(8 * largest_whole(wide, VIEWS), rel=1e-3)
     assert largest_whole(wide, Views(scales=(1.0, 2.0))) == pytest.approx(largest_whole(wide, VIEWS) / 4, rel=1e-3)
     assert best_side(wide, VIEWS) < best_side(narrow, VIEWS)
@@ -163,7 +163,7 @@ def test_the_way_is_chosen_by_size_and_by_network(monkeypatch) -> None:
     for name in ("whole", "exact", "blended"):
         original = getattr(tiles, name)
         monkeypatch.setattr(tiles, name, lambda *a, _name=name, _of=original, **k: used.append(_name) or _of(*a, **k))
-    finite, pooled = InferenceForm(FINITE.build(3)), InferenceForm(DilatedSegNet(width=4).build(3))
+    finite, pooled = InferenceForm(FINITE.build(3)), InferenceForm(PoolFree(width=4).build(3))
     pixels, classes = picture(300, 300), numbered(3)
     for form, options in (
         (finite, {}),

@@ -120,6 +120,24 @@ def test_learning_is_torchvisions_step_by_step(fresh: tuple[nn.Module, Segmenter
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6, msg=name)
 
 
+def test_101_layers_answer_and_learn_as_torchvisions() -> None:
+    theirs = theirs_of(101, auxiliary=False)
+    ours = DeepLabV3(depth=101).build(CLASSES)
+    ours.load_state_dict(theirs.state_dict())
+    images, target = torch.randn(2, 3, 33, 49), torch.randint(0, CLASSES, (2, 33, 49))
+    for model in (theirs, ours):
+        model.train()
+        model.classifier[0].project[3].p = 0.0  # no dropout
+    expected, logits = theirs(images)["out"], ours(images)
+    assert difference(logits.detach(), expected.detach()) <= TOLERANCE
+    nn.CrossEntropyLoss()(expected, target).backward()
+    CrossEntropy()(logits, target).backward()
+    for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert float((mine.grad - other.grad).norm() / other.grad.norm()) < 1e-3, name
+    with torch.inference_mode():
+        assert difference(ours.eval()(images), theirs.eval()(images)["out"]) <= TOLERANCE
+
+
 def dilate(conv: nn.Conv2d, dilation: int) -> None:
     conv.dilation = conv.padding = (dilation, dilation)
 

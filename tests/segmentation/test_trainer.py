@@ -13,7 +13,7 @@ from segmentation import trainer
 from segmentation.data import PictureFolder, Shapes
 from segmentation.losses import CrossEntropy, Dice, Sum
 from segmentation.model import SegmentationModel
-from segmentation.networks import DeepLabV3, DeepLabV3Plus, DilatedSegNet
+from segmentation.networks import DeepLabV3, DeepLabV3Plus, PoolFree
 from segmentation.run import Run, TrainConfig
 from segmentation.transforms import Augmentation
 from shared.errors import InputError
@@ -135,7 +135,7 @@ def test_another_number_of_classes_keeps_all_but_the_last_layer(tmp_path, capsys
 
 def test_a_network_that_bfloat16_would_spoil_is_trained_in_float32(tmp_path, capsys):
     """oneDNN's weight gradient of a dilated convolution reads memory that nobody wrote, at 20, 24 or 40 channels."""
-    narrow = DilatedSegNet(stem_stride=4, width=12, rates=(2,), image_pooling=False)
+    narrow = PoolFree(stem_stride=4, width=12, rates=(2,), image_pooling=False)
     run = replace(RUN, network=narrow, train=replace(RUN.train, precision="bfloat16"))
     trainer.start(run, tmp_path / "run", replace(QUIET, steps=2, quiet=False))
     assert "multiples of 16" in capsys.readouterr().err

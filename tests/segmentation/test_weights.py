@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from segmentation.networks import DeepLabV3, DeepLabV3Plus, DilatedSegNet, Segmenter
+from segmentation.networks import DeepLabV3, DeepLabV3Plus, PoolFree, Segmenter
 from segmentation.weights import fill, network_of, read_published
 from shared.errors import InputError
 
@@ -180,7 +180,7 @@ def test_weights_name_their_network_and_its_classes(depth: int, auxiliary: bool)
     "state",
     [
         DeepLabV3Plus(depth=18, width=2, channels=3).build(5).state_dict(),
-        DilatedSegNet(width=2).build(5).state_dict(),
+        PoolFree(width=2).build(5).state_dict(),
         small().backbone.state_dict(),
         {"backbone.layer1": torch.zeros(1)},
         {"a\nb": torch.zeros(1)},

@@ -18,6 +18,10 @@ examples:
   wavenet generate runs/mine --seconds 5 -n 4 -o out/
   wavenet generate runs/mine --seconds 5 -o - | aplay
   wavenet generate --resume out/*.wav                   after Ctrl-C, a crash, or for more: --seconds 60
+  wavenet train six-speakers/ --speakers name -o runs/six
+  wavenet generate runs/six --speaker george -n 4 -o out/
+  wavenet train recordings/ --mel -o runs/vocoder       sound from mel spectrograms
+  wavenet vocode runs/vocoder recording.flac -o copy.wav
   wavenet evaluate runs/mine recordings/ --json
   wavenet bench runs/mine                               samples a second on this machine
 """
@@ -50,6 +54,15 @@ def parser() -> Parser:
     train = command(commands, "train", "train a model, or go on training one")
     train.add_argument("data", metavar="DATA", nargs="?", help="a folder of recordings, or torchaudio:NAME")
     train.add_argument("--root", metavar="DIR", help="where the torchaudio data set lies")
+    train.add_argument(
+        "--output", metavar="NAME",
+        help="what is predicted: categorical (default), logistic-mixture, gaussian or gaussian-mixture",
+    )  # fmt: skip
+    train.add_argument(
+        "--speakers", metavar="HOW",
+        help="learn who speaks, from file names (name, or name:N for their N-th part), folder, or a table of files",
+    )  # fmt: skip
+    train.add_argument("--mel", action="store_true", help="a vocoder: learn to make sound from its mel spectrogram")
     train_flags(train, "tiny, small (default), base or large", "train.batch=4 or model.kernel_size=3")
 
     generate = command(commands, "generate", "generate WAV files from a trained model")
@@ -58,6 +71,7 @@ def parser() -> Parser:
     generate.add_argument("--seconds", type=positive_float, help="length of the new sound (default: 3)")
     generate.add_argument("-n", "--number", type=positive, default=1, metavar="N", help="how many clips")
     generate.add_argument("--temperature", type=float, default=1.0, help="below 1 is safer, 0 takes the likeliest")
+    generate.add_argument("--speaker", metavar="NAME", nargs="+", help="whose voice; of several, the clips take turns")
     generate.add_argument("--prompt", metavar="FILE", help="a recording to continue")
     generate.add_argument("--prompt-seconds", type=positive_float, metavar="S", help="how much of its start to use")
     generate.add_argument(
@@ -74,6 +88,19 @@ def parser() -> Parser:
     generate.add_argument("--force", action="store_true", help="write over existing files")
     seed_flag(generate, "of the first clip; the next ones take the next numbers")
 
+    vocode = command(commands, "vocode", "make sound from mel spectrograms, of recordings or stored as .npy")
+    vocode.add_argument("model", metavar="RUN", help="a run trained with --mel")
+    vocode.add_argument("inputs", metavar="FILE", nargs="+", help="recordings, .npy files, or folders of them")
+    vocode.add_argument("-o", "--out", metavar="PATH", required=True, help="a .wav file, or a folder/ for several")
+    vocode.add_argument("--speaker", metavar="NAME", nargs="+", help="whose voice, for a model that knows several")
+    vocode.add_argument("--temperature", type=float, default=1.0, help="below 1 is safer, 0 takes the likeliest")
+    vocode.add_argument("--engine", default="auto", choices=["auto", "compiled", "cached", "reference"], help="how")
+    vocode.add_argument(
+        "--precision", default="float32", choices=["float32", "bfloat16", "int8"], help="of the weights"
+    )
+    vocode.add_argument("--force", action="store_true", help="write over existing files")
+    seed_flag(vocode, "of the first file; the next ones take the next numbers")
+
     evaluate = command(commands, "evaluate", "bits per sample on recordings, beside two yardsticks")
     evaluate.add_argument("model", metavar="RUN", help="a run folder or a saved model")
     evaluate.add_argument("data", metavar="DATA", help="a folder of recordings, a file, or torchaudio:NAME")
@@ -82,6 +109,7 @@ def parser() -> Parser:
         "--part", choices=["auto", "all", "train", "validation"], default="auto",
         help="auto: what the run held back if DATA is what it was trained on, else all",
     )  # fmt: skip
+    evaluate.add_argument("--speakers", metavar="HOW", help="as for train; default: as the run had it")
     evaluate.add_argument("--json", action="store_true", help="the result as JSON")
 
     bench = command(commands, "bench", "how fast each engine draws from a model here, and whether they agree")

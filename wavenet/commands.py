@@ -22,10 +22,13 @@ from shared.training.session import METRICS
 from shared.training.settings import only_resuming, plan_of, settled
 from wavenet import trainer
 from wavenet.data import Recordings, Source, torchaudio_sets
+from wavenet.data.conditions import Conditions, labels_of
 from wavenet.data.folder import scan
 from wavenet.data.tracks import seconds_of
+from wavenet.distributions import BY_NAME
 from wavenet.evaluate import bits_per_sample
-from wavenet.model import PRESETS, WaveNet
+from wavenet.mel import Mel
+from wavenet.model import PRESETS, WaveNet, WaveNetConfig
 from wavenet.run import Outcome, Run
 from wavenet.yardsticks import yardsticks
 
@@ -76,7 +79,7 @@ def train(arguments: Namespace) -> int:
     """Start or resume a run."""
     plan = plan_of(arguments)
     if arguments.resume:
-        only_resuming(arguments, "root")
+        only_resuming(arguments, "root", "output", "speakers", "mel")
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:
         raise InputError("train on what? give a folder of recordings, or --resume RUN")
@@ -96,7 +99,24 @@ def configured(arguments: Namespace, run: Run) -> Run:
     if name not in PRESETS:
         raise InputError(f"--preset {name}: there are {', '.join(PRESETS)}")
     run = replace(run, model=PRESETS[name])
+    if arguments.speakers:
+        run = replace(run, speakers=speakers_of(arguments.speakers))
+    if arguments.mel:
+        run = replace(run, model=replace(run.model, frames=Mel()))
+    if arguments.output is not None:
+        if arguments.output not in BY_NAME:
+            raise InputError(f"--output {arguments.output}: there are {', '.join(BY_NAME)}")
+        chosen = to_json(BY_NAME[arguments.output])
+        arguments.settings = [
+            *(f"model.output.{field}={value}" for field, value in chosen.items()),
+            *arguments.settings,
+        ]
     return settled(arguments, run)
+
+
+def speakers_of(how: str) -> str:
+    """The setting for ``--speakers``; a table's path becomes absolute."""
+    return how if how in ("name", "folder") or how.startswith("name:") else str(Path(how).resolve())
 
 
 def finished(outcome: Outcome) -> int:
@@ -110,9 +130,18 @@ def finished(outcome: Outcome) -> int:
     print(
         f"{folder}: step {outcome.step}, {clock(outcome.seconds)}, {outcome.bits:.3f} bits per sample on held-back "
         f"sound (order-0 entropy {measured.order_0:.3f}, linear predictor {measured.linear_32:.3f})\n"
-        f"next: wavenet generate {quote(str(folder))} --seconds 3"
+        f"next: {next_of(folder)}"
     )
     return 0
+
+
+def next_of(folder: Path) -> str:
+    """What to do with a trained model."""
+    config, name = from_json(WaveNetConfig, checkpoint.load_config(folder)["model"]), quote(str(folder))
+    who = f" --speaker {quote(config.labels.names[0])}" if config.labels else ""
+    if config.frames:
+        return f"wavenet vocode {name} RECORDING{who} -o copy.wav"
+    return f"wavenet generate {name} --seconds 3{who}"
 
 
 def generate(arguments: Namespace) -> int:
@@ -133,6 +162,15 @@ def generate(arguments: Namespace) -> int:
     arguments.seconds = arguments.seconds or DEFAULT_SECONDS
     machine.use_threads(arguments.threads or (1 if arguments.number == 1 else None))  # one clip is one thread's work
     return write_clips(arguments, seed_of(arguments))
+
+
+def vocode(arguments: Namespace) -> int:
+    """Sound from mel spectrograms."""
+    from wavenet.vocoder import vocode as make
+
+    logging.getLogger("wavenet").setLevel(logging.ERROR if arguments.quiet else logging.WARNING)
+    machine.use_threads(arguments.threads)
+    return make(arguments, seed_of(arguments))
 
 
 def evaluate(arguments: Namespace) -> int:
@@ -156,8 +194,15 @@ def evaluate(arguments: Namespace) -> int:
         chosen = {"train": tracks.train, "validation": tracks.validation, "all": everything}[part]
         if not chosen:
             raise InputError(f"{arguments.data}: nothing held back in it; --part all measures everything")
-        result = bits_per_sample(model, chosen, progress=lambda done, total: line.update(done / total))
-        measured = yardsticks(tracks.train or everything, chosen, classes=model.config.output.classes)
+        how = speakers_of(arguments.speakers) if arguments.speakers else run.speakers if run else ""
+        if model.config.labels and not how:
+            raise InputError(f"the model knows {len(model.config.labels.names)} speakers; say which by --speakers")
+        labels = labels_of(everything, how) if model.config.labels else {}
+        conditions = Conditions(model.config, labels, run.features if run else "")
+        result = bits_per_sample(
+            model, chosen, conditions=conditions, progress=lambda done, total: line.update(done / total)
+        )
+        measured = yardsticks(tracks.train or everything, chosen, model.config.output)
     summary = {
         "model": str(arguments.model),
         "data": str(arguments.data),
@@ -165,7 +210,10 @@ def evaluate(arguments: Namespace) -> int:
         "files": len(chosen),
         "seconds": round(seconds_of(chosen), 2),
         "samples": result.samples,
+        "scale": model.config.output.scale,
         "bits_per_sample": round(result.bits, 4),
+        "bits_16": round(result.bits_16, 4),
+        "bits_mu_law": round(result.bits_mu_law, 4),
         "yardsticks": {name: round(value, 4) for name, value in asdict(measured).items()},
     }
     if arguments.json:
@@ -173,7 +221,10 @@ def evaluate(arguments: Namespace) -> int:
     else:
         print(
             f"{result.bits:.3f} bits per sample over {len(chosen)} files, {seconds_of(chosen):.0f} s ({part}); "
-            f"order-0 entropy {measured.order_0:.3f}, linear predictor {measured.linear_32:.3f}"
+            f"order-0 entropy {measured.order_0:.3f}, linear predictor {measured.linear_32:.3f}; "
+            f"all of {model.config.output.scale}\n"
+            f"to compare with any model: {result.bits_16:.3f} of 16-bit samples, {result.bits_mu_law:.3f} of mu-law "
+            "codes of 256"
         )
     return 0
 
@@ -236,12 +287,17 @@ def info(arguments: Namespace) -> int:
     print(f"  {len(config.dilations)} layers, kernel {config.kernel_size}, dilations {dilations}")
     print(f"  residual {config.residual_channels}, gate {config.gate_channels}, skip {config.skip_channels} channels")
     print(f"  receptive field {model.receptive_field} samples, {model.receptive_field / model.sample_rate:.3f} s")
+    if config.labels:
+        print(f"  {len(config.labels.names)} speakers: {', '.join(config.labels.names)}")
+    if config.frames:
+        what = "mel bands" if isinstance(config.frames, Mel) else "features"
+        print(f"  told {config.frames.channels} {what} every {config.frames.hop} samples")
     if run := summary.get("run"):
         bits = run["validation_bits_per_sample"]
         reached = f", {bits:.3f} bits per sample on held-back sound" if bits else ""
         print(f"  trained for {run['step']} steps, {clock(run['seconds'])}, in {run['precision']}{reached}")
         print(f"  on {', '.join(f'{key} {value}' for key, value in run['data'].items())}")
-        print(f"next: wavenet generate {folder} --seconds 3, or wavenet train --resume {folder} --minutes 10")
+        print(f"next: {next_of(folder)}, or wavenet train --resume {quote(str(folder))} --minutes 10")
     return 0
 
 

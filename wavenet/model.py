@@ -21,8 +21,10 @@ from shared.schedules import exponential
 from shared.training import checkpoint
 from wavenet import fused
 from wavenet.audio import RATE
+from wavenet.conditioning import Condition, Conditioning, Frames, Labels
 from wavenet.distributions import Categorical, Distribution
 from wavenet.layers import GatedBlock
+from wavenet.mel import Mel
 
 if TYPE_CHECKING:
     from wavenet.clip import Clip
@@ -46,6 +48,10 @@ class WaveNetConfig:
     """Width of the skip sum and of the head."""
     output: Distribution = Categorical()
     """What is predicted for each sample."""
+    labels: Labels | None = None
+    """The names of which one goes with each sound; None: none."""
+    frames: Frames | Mel | None = None
+    """Features that go with the sound, its own mel spectrogram or others; None: none."""
 
     def __post_init__(self):
         if not 1 <= len(self.dilations) <= MOST_LAYERS or min(self.dilations) < 1:
@@ -65,7 +71,7 @@ class WaveNetConfig:
         >>> WaveNetConfig().receptive_field
         3070
         """
-        return rf.stack(self.kernel_size, self.dilations, causal=True).size
+        return 1 + (self.kernel_size - 1) * sum(self.dilations)
 
 
 PRESETS = {
@@ -94,57 +100,84 @@ class WaveNet(nn.Module):
         self.config = config = config or WaveNetConfig()
         *inner, last = config.dilations
         self.input = config.output.input_layer(config.residual_channels)
+        told = config.labels or config.frames
+        self.conditioning = Conditioning(config.labels, config.frames) if told else None
         self.blocks = nn.ModuleList(
-            GatedBlock(config.residual_channels, config.gate_channels, config.kernel_size, dilation, is_last)
+            GatedBlock(
+                config.residual_channels,
+                config.gate_channels,
+                config.kernel_size,
+                dilation,
+                is_last,
+                self.conditioning.width if self.conditioning else 0,
+            )
             for dilation, is_last in [*((d, False) for d in inner), (last, True)]
         )
         skips = len(config.dilations) * config.gate_channels // 2
         self.skip = nn.Conv1d(skips, config.skip_channels, 1)
         self.hidden = nn.Conv1d(config.skip_channels, config.skip_channels, 1)
         self.output = nn.Conv1d(config.skip_channels, config.output.channels, 1)
-        nn.init.zeros_(self.output.weight)  # every class equally likely before the first step
-        nn.init.zeros_(self.output.bias)
-
-    @property
-    def window(self) -> rf.Window:
+        nn.init.zeros_(self.output.weight)  # before the first step the past says nothing
+        with torch.no_grad():
+            self.output.bias.copy_(config.output.initial())
+        self.field = rf.through(rf.Field(offset=-1), *(block.field for block in self.blocks))
         """What the output at ``t`` sees, in samples relative to ``t``: it ends at ``t − 1``."""
-        return rf.through(rf.Window(offset=-1), *(block.window for block in self.blocks))
 
     @property
     def receptive_field(self) -> int:
         """How many past samples one prediction sees."""
-        return self.window.size
+        return self.field.size
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.skip.weight.device
 
-    def forward(self, wave: Tensor) -> Tensor:
+    def forward(self, wave: Tensor, condition: Condition | None = None) -> Tensor:
         """Distribution parameters for every sample: ``wave [b, t] -> [b, t, channels]``.
 
-        The slow, obvious form that every faster path is tested against.
+        The slow, obvious form that every faster path is tested against. ``condition`` goes with the whole of ``wave``.
         """
         past = F.pad(wave, (self.receptive_field, 0))[:, :-1]
         x = self.input(self.config.output.encode(past)).transpose(1, 2)
+        told = self.told(condition, wave.shape[1])
+        told = None if told is None else told.permute(1, 2, 0)
         skips = []
         for block in self.blocks:
-            x, gated = block(x)
+            x, gated = block(x, told)
             skips.append(gated[..., -wave.shape[1] :])
         hidden = F.relu(self.hidden(F.relu(self.skip(torch.cat(skips, dim=1)))))
         return self.output(hidden).transpose(1, 2)
 
-    def nll(self, wave: Tensor) -> Tensor:
+    def nll(self, wave: Tensor, condition: Condition | None = None) -> Tensor:
         """Negative log likelihood in nats, the fast way: ``wave [b, receptive_field + t] -> [b, t]``.
 
-        The first ``receptive_field`` samples are only looked at; only outputs that are scored are computed.
+        The first ``receptive_field`` samples are only looked at; only outputs that are scored are computed. Time in
+        ``condition`` counts from the first that is.
         """
+        parameters, targets = self.predictions(wave, condition)
+        return self.config.output.nll(parameters, targets).t()
+
+    def predictions(self, wave: Tensor, condition: Condition | None = None) -> tuple[Tensor, Tensor]:
+        """Parameters ``[t, b, channels]`` and the samples ``[t, b]`` that they are for, of what ``nll`` takes."""
         targets = wave[:, self.receptive_field :]
         x = self.input(self.config.output.encode(wave[:, :-1].t()))  # time first: see wavenet.fused
-        skip = fused.skip_sum(x, self.blocks, self.skip, targets.shape[1])
+        told = self.told(condition, targets.shape[1])
+        skip = fused.skip_sum(x, self.blocks, self.skip, targets.shape[1], told)
         hidden = _dense(F.relu(skip), self.hidden)
+        if self.config.output.fine:
+            hidden = hidden.float()
         parameters = _dense(F.relu(hidden), self.output).view(targets.shape[1], targets.shape[0], -1)
-        return self.config.output.nll(parameters, targets.t()).t()
+        return parameters, targets.t()
+
+    def told(self, condition: Condition | None, samples: int) -> Tensor | None:
+        """What the blocks are told on the way to so many outputs: ``[receptive_field + samples, b, c]``, or None."""
+        if self.conditioning is None:
+            if condition is not None and (condition.label is not None or condition.frames is not None):
+                raise ValueError("the model takes no condition")
+            return None
+        self.conditioning.check(condition)
+        return self.conditioning(condition, -self.receptive_field, self.receptive_field + samples)
 
     def generate(
         self,
@@ -156,10 +189,14 @@ class WaveNet(nn.Module):
         prompt: Any = None,
         engine: str = "auto",
         precision: str = "float32",
+        speaker: str | None = None,
+        frames: Tensor | None = None,
     ) -> Clip:
         """Generate one clip; ``prompt`` is what it continues: a Clip or samples ``[t]`` at 16 kHz.
 
-        The clip holds the prompt and then the new sound. See ``wavenet.sampler.generate`` for many at once.
+        ``speaker`` is one of the names that the model knows, ``frames [channels, f]`` what it makes sound of, counted
+        from the start of the prompt. The clip holds the prompt and then the new sound. See
+        ``wavenet.sampler.generate`` for many at once.
         """
         from wavenet.clip import Clip
         from wavenet.sampler import generate
@@ -167,8 +204,10 @@ class WaveNet(nn.Module):
         if (seconds is None) == (samples is None):
             raise ValueError("give seconds or samples")
         length = samples if samples is not None else round(seconds * self.sample_rate)
+        label = None if speaker is None or not self.config.labels else torch.tensor([self.config.labels.index(speaker)])
+        told = Condition(label, None if frames is None else frames[None])
         choices = {"temperature": temperature, "prompt": prompt, "engine": engine, "precision": precision}
-        wave = generate(self, length, seeds=[seed], **choices)
+        wave = generate(self, length, seeds=[seed], condition=told, **choices)
         return Clip(wave[0].numpy())
 
     def save_pretrained(self, folder: Path | str) -> None:

@@ -33,6 +33,8 @@ class Note:
     prompt_seconds: float | None
     prompt_samples: int
     """With which the file begins."""
+    speaker: str | None = None
+    """Whose voice it is, if the model knows several."""
 
     def write(self, sound: Path) -> None:
         """Lay the note beside the sound."""

@@ -46,6 +46,10 @@ class Run:
     """The network."""
     train: TrainConfig = TrainConfig()
     """How it is trained."""
+    speakers: str = ""
+    """Where each recording's label comes from: name, name:N, folder or a table; empty: there are none."""
+    features: str = ""
+    """Folder with a .npy file of frames for each recording, for a model that takes frames other than ``Mel``."""
 
 
 @dataclass(frozen=True)

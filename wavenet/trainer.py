@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,12 @@ from shared.training.progress import ProgressLine
 from shared.training.session import PREVIEWS, Place, Session, claim, decayed, saved
 from shared.training.settings import Plan
 from wavenet import figures
+from wavenet.conditioning import Condition, Labels
+from wavenet.data.conditions import Conditions, labels_of
 from wavenet.data.excerpts import Batch, Excerpts
 from wavenet.data.tracks import Tracks
 from wavenet.evaluate import bits_per_sample
-from wavenet.model import WaveNet
+from wavenet.model import WaveNet, WaveNetConfig
 from wavenet.run import CURVE, Outcome, Run
 from wavenet.sampler import stream
 from wavenet.wav import WavWriter
@@ -50,6 +52,9 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
     place = Place.of(config, plan, state)
     with ProgressLine("training", plan.quiet) as line:
         tracks = _loaded(run, line)
+        labels = labels_of([*tracks.train, *tracks.validation], run.speakers) if run.speakers else {}
+        run = replace(run, model=_named(run.model, labels))
+        conditions = Conditions(run.model, labels, run.features)
         torch.manual_seed(config.seed)
         model = WaveNet(run.model).to(place.device)
         groups = decayed(model, config.weight_decay, never=("input.",))  # a table, not a matrix
@@ -63,10 +68,10 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
         bits_of = ("bits", 1 / math.log(2))
         session = Session(folder, config, plan, place, model, optimizer, line, state, stated=stated, unit=bits_of)
         line.say(_introduction(model, tracks, measured, place, config.seed))
-        excerpts = Excerpts(tracks.train, model.receptive_field, config.targets, config.batch, config.seed)
+        excerpts = Excerpts(tracks.train, model.receptive_field, config.targets, config.batch, config.seed, conditions)
 
         def loss(batch: Batch) -> Tensor:
-            return (model.nll(batch.wave) * batch.weight).sum() / batch.weight.sum()
+            return (model.nll(batch.wave, batch.condition) * batch.weight).sum() / batch.weight.sum()
 
         def batches() -> Iterator[Batch]:
             for at in itertools.count(session.first * config.accumulate):
@@ -76,9 +81,12 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
             return warmup_cosine(config.learning_rate, step, config.warmup, fraction)
 
         def evaluate() -> dict[str, float]:
-            found = bits_per_sample(model, tracks.validation, targets=config.targets, most=config.excerpts)
+            held, size = tracks.validation, config.targets
+            found = bits_per_sample(model, held, targets=size, most=config.excerpts, conditions=conditions)
             return {"validation_bits": found.bits}
 
+        # a preview says what the first held-back recording says, in the voice that it has
+        told = conditions.of([(tracks.validation[0], 0)], 0, round(config.preview_seconds * model.sample_rate))
         session.open(to_json(run), [folder / CURVE, *(folder / PREVIEWS).glob("step-*.wav")])
         size = config.accumulate * config.batch * config.targets
         bits = math.nan
@@ -91,17 +99,17 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
                         f"{session.note}"
                     )
                 if session.preview_due():
-                    _preview(session, config.preview_seconds, config.seed)
+                    _preview(session, config.preview_seconds, config.seed, told)
             stopped = session.stopped  # what is asked from here on comes too late: little is left
             if not stopped:
                 bits = session.look(evaluate)["validation_bits"]
                 if config.previews:
-                    _preview(session, config.preview_seconds, config.seed)
+                    _preview(session, config.preview_seconds, config.seed, told)
         figures.curve(session.journal.records(), measured, folder / CURVE)
         return Outcome(folder, session.step, session.budget.elapsed, bits, measured, stopped)
 
 
-def _preview(session: Session, seconds: float, seed: int) -> None:
+def _preview(session: Session, seconds: float, seed: int, told: Condition) -> None:
     """A sound of the averaged weights, named by its step."""
     folder, model = session.folder / PREVIEWS, session.model
     folder.mkdir(exist_ok=True)
@@ -109,7 +117,7 @@ def _preview(session: Session, seconds: float, seed: int) -> None:
         session.average.swapped_in(model),
         WavWriter(folder / f"step-{session.step:06}.wav", overwrite=True) as file,
     ):
-        for block in stream(model, round(seconds * model.sample_rate), seeds=[seed]):
+        for block in stream(model, round(seconds * model.sample_rate), seeds=[seed], condition=told):
             file.write(block[0].numpy())
             if session.stopped:
                 break
@@ -124,10 +132,22 @@ def _loaded(run: Run, line: ProgressLine) -> Tracks:
     return tracks
 
 
+def _named(config: WaveNetConfig, labels: Mapping[str, str]) -> WaveNetConfig:
+    """The shape with the names of these labels; on resuming it has them already."""
+    names = tuple(sorted(set(labels.values())))
+    if config.labels is None:
+        return replace(config, labels=Labels(names=names)) if names else config
+    unknown = sorted(set(names) - set(config.labels.names))
+    if unknown or not names:
+        raise InputError(
+            f"the model knows {', '.join(config.labels.names)}; not {', '.join(unknown) or 'no label at all'}"
+        )
+    return config
+
+
 def _measured(run: Run, tracks: Tracks) -> Yardsticks:
     config = run.train
-    classes = run.model.output.classes
-    return yardsticks(tracks.train, tracks.validation, classes=classes, targets=config.targets, most=config.excerpts)
+    return yardsticks(tracks.train, tracks.validation, run.model.output, targets=config.targets, most=config.excerpts)
 
 
 def _introduction(model: WaveNet, tracks: Tracks, measured: Yardsticks, place: Place, seed: int) -> str:
@@ -138,6 +158,6 @@ def _introduction(model: WaveNet, tracks: Tracks, measured: Yardsticks, place: P
         f"data: {train:.1f} minutes to train on, {held:.1f} held back\n"
         f"model: {parameters:,} parameters, receptive field {model.receptive_field} samples ({seconds:.3f} s), "
         f"{place}, seed {seed}\n"
-        f"to beat, in bits per sample on the held-back sound: {measured.order_0:.3f} (order-0 entropy), "
-        f"{measured.linear_32:.3f} (linear predictor of order 32)"
+        f"to beat, in bits per sample on the held-back sound, of {model.config.output.scale}: "
+        f"{measured.order_0:.3f} (order-0 entropy), {measured.linear_32:.3f} (linear predictor of order 32)"
     )

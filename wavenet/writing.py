@@ -25,6 +25,7 @@ from shared.training import machine
 from shared.training.interruption import Interruption
 from shared.training.progress import ProgressLine, clock
 from wavenet import audio
+from wavenet.conditioning import Condition
 from wavenet.model import WaveNet
 from wavenet.note import Note, beside, weights_of
 from wavenet.sampler import stream
@@ -48,6 +49,10 @@ def write_clips(arguments: Namespace, seed: int) -> int:
     seeds = [seed + at for at in range(arguments.number)]
     targets = _targets(arguments, seeds)
     model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
+    if model.config.frames is not None:
+        raise InputError(f"{arguments.model}: is a vocoder; give it a recording: wavenet vocode")
+    speakers = speakers_among(model, arguments.speaker)
+    names = [speakers[at % len(speakers)] for at in range(len(seeds))] if speakers else [None] * len(seeds)
     prompt = _prompt(arguments)
     blocks = stream(
         model,
@@ -57,11 +62,12 @@ def write_clips(arguments: Namespace, seed: int) -> int:
         prompt=prompt,
         engine=arguments.engine,
         precision=arguments.precision,
+        condition=label_of(model, names),
     )
     blocks = itertools.chain([next(blocks)], blocks)  # what cannot be drawn is known before anything is written
-    for target, number in zip(targets, seeds, strict=True):
+    for target, number, name in zip(targets, seeds, names, strict=True):
         if isinstance(target, Path):
-            _note(arguments, number, samples, prompt).write(target)
+            _note(arguments, number, samples, prompt, name).write(target)
 
     with ExitStack() as stack:
         files = [stack.enter_context(WavWriter(target, overwrite=arguments.force)) for target in targets]
@@ -95,13 +101,22 @@ class Written(NamedTuple):
     interrupted: bool
 
 
-def write_blocks(blocks: Iterator[Tensor], files: Sequence[WavWriter], samples: int, quiet: bool) -> Written:
-    """Append blocks ``[b, n]`` to ``b`` files as they come, with a progress bar; Ctrl-C ends it between blocks."""
+def write_blocks(
+    blocks: Iterator[Tensor],
+    files: Sequence[WavWriter],
+    samples: int,
+    quiet: bool,
+    lengths: Sequence[int] | None = None,
+) -> Written:
+    """Append blocks ``[b, n]`` to ``b`` files as they come, with a progress bar; Ctrl-C ends it between blocks.
+
+    With ``lengths``, each file takes no more samples than its own.
+    """
     begun, done, factor = time.perf_counter(), 0, 0.0
     with Interruption() as interruption, ProgressLine("generating", quiet) as line:
         for block in blocks:
-            for file, wave in zip(files, block.numpy(), strict=True):
-                file.write(wave)
+            for at, (file, wave) in enumerate(zip(files, block.numpy(), strict=True)):
+                file.write(wave if lengths is None else wave[: max(0, lengths[at] - done)])
             done += block.shape[1]
             factor = done / (time.perf_counter() - begun) / audio.RATE
             left = clock((samples - done) / audio.RATE / factor)
@@ -155,7 +170,29 @@ def _prompt(arguments: Namespace) -> np.ndarray | None:
     return as_written(audio.read(arguments.prompt, 0, samples))
 
 
-def _note(arguments: Namespace, seed: int, samples: int, prompt: np.ndarray | None) -> Note:
+def speakers_among(model: WaveNet, names: Sequence[str] | None) -> list[str]:
+    """The speakers asked for; InputError where the model has none of them, or wants one and got none."""
+    labels = model.config.labels
+    if labels is None:
+        if names:
+            raise InputError("--speaker: the model was trained without speakers; leave it out")
+        return []
+    known = ", ".join(labels.names)
+    if not names:
+        raise InputError(f"whose voice? give --speaker NAME, one of {known}")
+    for name in names:
+        if name not in labels.names:
+            raise InputError(f"--speaker {name}: the model knows {known}")
+    return list(names)
+
+
+def label_of(model: WaveNet, names: Sequence[str | None]) -> Condition:
+    """What clips by these speakers are told; nothing where the model knows none."""
+    labels = model.config.labels
+    return Condition(torch.tensor([labels.index(name) for name in names]) if labels else None)
+
+
+def _note(arguments: Namespace, seed: int, samples: int, prompt: np.ndarray | None, speaker: str | None = None) -> Note:
     return Note(
         model=str(Path(arguments.model).resolve()),
         weights=weights_of(Path(arguments.model)),
@@ -167,6 +204,7 @@ def _note(arguments: Namespace, seed: int, samples: int, prompt: np.ndarray | No
         prompt=arguments.prompt,
         prompt_seconds=arguments.prompt_seconds,
         prompt_samples=0 if prompt is None else len(prompt),
+        speaker=speaker,
     )
 
 
@@ -207,6 +245,7 @@ def resume_clips(arguments: Namespace) -> int:
                 engine=note.engine if arguments.engine == "auto" else arguments.engine,
                 precision=note.precision,
                 drawn=drawn[None],
+                condition=label_of(model, [note.speaker]),
             )
             written = write_blocks(blocks, [file], samples, arguments.quiet)
         if written.interrupted:

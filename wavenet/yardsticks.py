@@ -1,8 +1,11 @@
 """What bits per sample mean nothing without: two honest codes without a network, on the same data.
 
-``order_0``   the entropy of the mu-law codes themselves: the best that any code can do that ignores the past.
+Both are of the values that a model's output distribution knows, mu-law codes or 16-bit samples, so that they are on
+the model's own scale.
+
+``order_0``   the entropy of the values themselves: the best that any code can do that ignores the past.
 ``linear_32`` a causal linear predictor from the last 32 samples. Its residual follows a fitted mixture of logistic
-              distributions, integrated over each mu-law code's cell, so that the codes' probabilities sum to one.
+              distributions, integrated over each value's cell, so that the values' probabilities sum to one.
               (Predicting the codes instead of the samples is the weaker yardstick: 6.40 against 6.00 bits on speech.)
 """
 
@@ -18,7 +21,7 @@ from torch import Tensor
 
 from wavenet.data.excerpts import evenly
 from wavenet.data.tracks import Track
-from wavenet.distributions.categorical import mu_law_decode, mu_law_encode
+from wavenet.distributions import Distribution
 
 ORDER = 32
 COMPONENTS = 5  # from a quiet room's hiss to a plosive
@@ -35,30 +38,35 @@ class Yardsticks:
 
 
 def yardsticks(
-    train: Sequence[Track], held: Sequence[Track], *, classes: int = 256, targets: int = 8192, most: int | None = None
+    train: Sequence[Track],
+    held: Sequence[Track],
+    output: Distribution,
+    *,
+    targets: int = 8192,
+    most: int | None = None,
 ) -> Yardsticks:
     """Fit on ``train``, measure on ``held``, on the same excerpts as ``bits_per_sample`` with these numbers."""
-    linear_nll = _linear_code(list(_excerpts(train, classes, targets, max(1, MOST_FITTED // targets))), classes)
-    counts, nats = np.zeros(classes, np.int64), 0.0
-    for codes in _excerpts(held, classes, targets, most):  # one at a time: there may be hours of it
-        counts += np.bincount(codes[ORDER:], minlength=classes)
+    linear_nll = _linear_code(list(_excerpts(train, output, targets, max(1, MOST_FITTED // targets))), output)
+    counts, nats = np.zeros(output.values, np.int64), 0.0
+    for codes in _excerpts(held, output, targets, most):  # one at a time: there may be hours of it
+        counts += np.bincount(codes[ORDER:], minlength=output.values)
         nats += linear_nll(codes)
     shares = counts[counts > 0] / counts.sum()
     return Yardsticks(float(-(shares * np.log2(shares)).sum()), nats / math.log(2) / int(counts.sum()))
 
 
-def _excerpts(tracks: Sequence[Track], classes: int, targets: int, most: int | None) -> Iterator[np.ndarray]:
-    """Codes of each excerpt behind the ORDER codes before it; silence before a track begins."""
+def _excerpts(tracks: Sequence[Track], output: Distribution, targets: int, most: int | None) -> Iterator[np.ndarray]:
+    """The values' numbers, codes, of each excerpt behind the ORDER before it; silence before a track begins."""
     for track, start in evenly(tracks, targets, most):
         begin = max(0, start - ORDER)
         sound = track.read(begin, min(track.samples, start + targets) - begin)
         sound = np.pad(sound, (ORDER - (start - begin), 0))
-        yield mu_law_encode(torch.from_numpy(sound), classes).numpy()
+        yield output.number_of(torch.from_numpy(sound)).numpy()
 
 
-def _linear_code(fitted: Sequence[np.ndarray], classes: int) -> Callable[[np.ndarray], float]:
+def _linear_code(fitted: Sequence[np.ndarray], output: Distribution) -> Callable[[np.ndarray], float]:
     """Fit the predictor; the answer takes an excerpt's codes to the nats of those after the first ORDER."""
-    levels = mu_law_decode(torch.arange(classes), classes).double().numpy()
+    levels = output.value_of(torch.arange(output.values)).double().numpy()
     mean = sum(levels[codes].sum() for codes in fitted) / sum(map(len, fitted))
     correlation = sum(_autocorrelation(levels[codes] - mean) for codes in fitted)
     lags = np.abs(np.arange(ORDER)[:, None] - np.arange(ORDER))
@@ -70,7 +78,7 @@ def _linear_code(fitted: Sequence[np.ndarray], classes: int) -> Callable[[np.nda
         actual = np.concatenate([codes[ORDER:] for codes in excerpts])
         return torch.from_numpy(np.concatenate(predicted)), torch.from_numpy(actual)
 
-    edges = _edges(classes)
+    edges = _edges(output)
     predicted, actual = pairs(fitted)
     thinned = slice(None, None, max(1, len(actual) // MOST_THINNED))
     mixture = _fit_mixture(predicted[thinned], actual[thinned], torch.from_numpy(levels), edges)
@@ -83,11 +91,9 @@ def _autocorrelation(wave: np.ndarray) -> np.ndarray:
     return np.fft.irfft(power)[: ORDER + 1]
 
 
-def _edges(classes: int) -> Tensor:
-    """Where the cells of the mu-law codes meet, float64 ``[classes + 1]``; the outer two lie beyond any sound."""
-    mu = classes - 1.0
-    companded = (torch.arange(1, classes, dtype=torch.float64) - 0.5) / mu * 2 - 1
-    inner = torch.sign(companded) * torch.expm1(companded.abs() * math.log1p(mu)) / mu
+def _edges(output: Distribution) -> Tensor:
+    """Where the cells of the values meet, ``[values + 1]``; the outer two edges lie beyond any sound."""
+    inner = output.edges()
     beyond = inner.new_tensor([1e6])  # not infinity, whose gradient would be 0 · ∞
     return torch.cat([-beyond, inner, beyond])
 
@@ -110,7 +116,7 @@ def _fit_mixture(predicted: Tensor, actual: Tensor, levels: Tensor, edges: Tenso
 
 
 def _mixture_nll(predicted: Tensor, actual: Tensor, weights: Tensor, scales: Tensor, edges: Tensor) -> Tensor:
-    """Nats of each code: the mixture's mass between the edges of its cell."""
+    """Nats of each value: the mixture's mass between the edges of its cell."""
     inverse = torch.exp(-scales)
     above = torch.tanh((edges[actual + 1] - predicted)[:, None] * inverse / 2)  # 2σ − 1, and faster than σ
     below = torch.tanh((edges[actual] - predicted)[:, None] * inverse / 2)

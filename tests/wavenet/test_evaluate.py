@@ -1,5 +1,6 @@
 """Bits per sample and the yardsticks beside it, on sounds whose answer is known."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 
 from tests.wavenet.networks import small_network
 from wavenet.data.tracks import ArrayTrack
-from wavenet.distributions.categorical import mu_law_decode
+from wavenet.distributions import Categorical, Gaussian, LogisticMixture
+from wavenet.distributions.mu_law import mu_law_decode
 from wavenet.evaluate import bits_per_sample
 from wavenet.model import PRESETS, WaveNet
 from wavenet.yardsticks import _edges, _mixture_nll, yardsticks
@@ -39,7 +41,7 @@ def test_the_score_is_that_of_the_obvious_path():
 
 def test_order_0_is_the_entropy_of_the_codes():
     codes = np.random.default_rng(0).choice([10, 100, 200], 50_000, p=[0.5, 0.25, 0.25])
-    assert yardsticks(of_codes(codes), of_codes(codes)).order_0 == pytest.approx(1.5, abs=0.02)
+    assert yardsticks(of_codes(codes), of_codes(codes), Categorical()).order_0 == pytest.approx(1.5, abs=0.02)
 
 
 def test_the_linear_predictor_knows_a_linear_process():
@@ -49,20 +51,23 @@ def test_the_linear_predictor_knows_a_linear_process():
     wave = np.zeros_like(noise)
     for at in range(2, len(wave)):
         wave[at] = 1.8 * wave[at - 1] - 0.9 * wave[at - 2] + noise[at]
-    result = yardsticks([ArrayTrack("ar", wave.astype(np.float32))], [ArrayTrack("ar", wave.astype(np.float32))])
+    tracks = [ArrayTrack("ar", wave.astype(np.float32))]
+    result = yardsticks(tracks, tracks, Categorical())
     assert result.linear_32 < result.order_0 - 1.5
+    floor = math.log2(0.01 * 32_768 * math.sqrt(2 * math.pi * math.e))  # the innovation's entropy on the 16-bit grid
+    assert yardsticks(tracks, tracks, Gaussian()).linear_32 == pytest.approx(floor, abs=0.02)
 
 
 def test_the_linear_predictors_probabilities_sum_to_one():
     weights, scales = torch.randn(5, dtype=torch.float64), torch.linspace(-6, -1, 5, dtype=torch.float64)
-    for predicted in (-1.2, 0.0, 0.03, 0.9):
-        nats = _mixture_nll(
-            torch.full((256,), predicted, dtype=torch.float64), torch.arange(256), weights, scales, _edges(256)
-        )
+    for output, predicted in itertools.product((Categorical(), LogisticMixture()), (-1.2, 0.0, 0.03, 0.9)):
+        every = torch.arange(output.values)
+        centre = torch.full(every.shape, predicted, dtype=torch.float64)
+        nats = _mixture_nll(centre, every, weights, scales, _edges(output))
         assert float(torch.exp(-nats).sum()) == pytest.approx(1, abs=1e-6)
 
 
 def test_yardsticks_count_the_models_own_classes():
     codes = np.random.default_rng(0).integers(0, 64, 5000)
     tracks = [ArrayTrack("codes", mu_law_decode(torch.as_tensor(codes), 64).numpy())]
-    assert yardsticks(tracks, tracks, classes=64).order_0 == pytest.approx(6, abs=0.02)
+    assert yardsticks(tracks, tracks, Categorical(classes=64)).order_0 == pytest.approx(6, abs=0.02)

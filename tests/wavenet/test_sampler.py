@@ -201,8 +201,8 @@ def _rings(sampler, model):
         for group in sampler.groups:
             ends = [*group.starts[1:], len(group.rings)]
             for start, end, place, block in zip(group.starts, ends, group.places, model.blocks, strict=True):
-                size = block.window.history * len(group.newest) * group.weights.widths[0]
-                ring = group.rings[start:end][:size].reshape(block.window.history, -1)
+                size = block.field.history * len(group.newest) * group.weights.widths[0]
+                ring = group.rings[start:end][:size].reshape(block.field.history, -1)
                 yield np.roll(ring, -place, axis=0)
     else:
         for ring in sampler.rings:

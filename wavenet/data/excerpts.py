@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wavenet.conditioning import Condition
+from wavenet.data.conditions import Conditions
 from wavenet.data.tracks import Track
 
 
@@ -23,10 +25,11 @@ class Batch(NamedTuple):
 
     wave: Tensor
     weight: Tensor
+    condition: Condition = Condition()
 
     def to(self, device: torch.device) -> Batch:
-        """Both tensors on a device."""
-        return Batch(self.wave.to(device), self.weight.to(device))
+        """All of it on a device."""
+        return Batch(self.wave.to(device), self.weight.to(device), self.condition.to(device))
 
 
 class Excerpts:
@@ -36,15 +39,25 @@ class Excerpts:
     is silence; past its end the weight is 0.
     """
 
-    def __init__(self, tracks: Sequence[Track], context: int, targets: int, batch: int, seed: int):
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        context: int,
+        targets: int,
+        batch: int,
+        seed: int,
+        conditions: Conditions | None = None,
+    ):
         self.tracks, self.context, self.targets, self.size, self.seed = tracks, context, targets, batch, seed
+        self.conditions = conditions
         self.counts = np.array([max(1, round(track.samples / targets)) for track in tracks])
         self.per_epoch = int(self.counts.sum())
         self._epoch = lru_cache(maxsize=2)(self._plan)
 
     def batch(self, step: int) -> Batch:
         """The batch of step ``step``, counting from 0."""
-        return batch_of([self._place(step * self.size + item) for item in range(self.size)], self.context, self.targets)
+        places = [self._place(step * self.size + item) for item in range(self.size)]
+        return batch_of(places, self.context, self.targets, self.conditions)
 
     def _place(self, item: int) -> tuple[Track, int]:
         epoch, at = divmod(item, self.per_epoch)
@@ -61,8 +74,10 @@ class Excerpts:
         return random.permutation(np.concatenate(places))
 
 
-def batch_of(places: Sequence[tuple[Track, int]], context: int, targets: int) -> Batch:
-    """Read excerpts whose targets begin at the given places."""
+def batch_of(
+    places: Sequence[tuple[Track, int]], context: int, targets: int, conditions: Conditions | None = None
+) -> Batch:
+    """Read excerpts whose targets begin at the given places, and what they are told."""
     wave = np.zeros((len(places), context + targets), np.float32)
     weight = np.zeros((len(places), targets), np.float32)
     for row, (track, start) in enumerate(places):
@@ -71,7 +86,8 @@ def batch_of(places: Sequence[tuple[Track, int]], context: int, targets: int) ->
         first = context - (start - begin)
         wave[row, first : first + len(sound)] = sound
         weight[row, : first + len(sound) - context] = 1
-    return Batch(torch.from_numpy(wave), torch.from_numpy(weight))
+    told = conditions.of(places, context, targets) if conditions else Condition()
+    return Batch(torch.from_numpy(wave), torch.from_numpy(weight), told)
 
 
 def evenly(tracks: Sequence[Track], targets: int, most: int | None = None) -> list[tuple[Track, int]]:

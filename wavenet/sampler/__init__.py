@@ -1,8 +1,9 @@
 """Drawing waveforms. Randomness is an input: what is drawn is a function of the model, uniform numbers and a prompt.
 
-An engine is a function ``engine(model, prompt [b or 1, p], streams, temperature)`` that returns a ``Sampler``.
-``reference`` says what is right, and every other engine must draw the same waveform from the same numbers. ``p`` may
-be 0; before the prompt there is silence.
+An engine is a function ``engine(model, prompt [b or 1, p], streams, temperature, condition)`` that returns a
+``Sampler``. ``reference`` says what is right, and every other engine must draw the same waveform from the same numbers;
+where the output is continuous, up to the last bits of float32 sums (its ``slack``). ``p`` may be 0; before the prompt
+there is silence. Time in ``condition`` counts from the prompt's start.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from shared.errors import InputError
-from wavenet.distributions import Categorical
+from wavenet.conditioning import Condition
 from wavenet.model import WaveNet
 from wavenet.sampler.cached import Cached
 from wavenet.sampler.precision import rounded
@@ -35,33 +36,34 @@ class Sampler(Protocol):
         """Go on behind ``wave [b, n]`` as if it had been drawn."""
 
 
-Engine = Callable[[WaveNet, Tensor, int, float], Sampler]
+Engine = Callable[[WaveNet, Tensor, int, float, Condition], Sampler]
 
 log = logging.getLogger(__name__)
 BLOCK = 320  # samples given out at a time: 20 ms
 
 
-def _compiled(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Sampler:
+def _compiled(
+    model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0, condition: Condition = Condition()
+) -> Sampler:
     if model.device.type != "cpu":
         raise InputError(f"the compiled engine runs on the CPU and the model is on {model.device.type}; take cached")
-    if not isinstance(model.config.output, Categorical):
-        name = type(model.config.output).__name__
-        raise InputError(f"the compiled engine draws from Categorical only, not {name}; take cached")
     try:
         from wavenet.sampler import compiled  # numba takes a second to load
     except (ImportError, OSError) as error:
         raise InputError(f"the compiled engine needs numba, which does not load here ({error}); take cached") from None
-    return compiled.Compiled(model, prompt, streams, temperature)
+    return compiled.Compiled(model, prompt, streams, temperature, condition)
 
 
-def _fastest(model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0) -> Sampler:
+def _fastest(
+    model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0, condition: Condition = Condition()
+) -> Sampler:
     """What ``auto`` means: compiled where it runs, else cached."""
     if model.device.type == "cpu":
         try:
-            return _compiled(model, prompt, streams, temperature)
+            return _compiled(model, prompt, streams, temperature, condition)
         except InputError as reason:
             _say_once(str(reason).partition(";")[0])
-    return Cached(model, prompt, streams, temperature)
+    return Cached(model, prompt, streams, temperature, condition)
 
 
 @cache
@@ -74,20 +76,30 @@ ENGINES: dict[str, Engine] = {"reference": Reference, "cached": Cached, "compile
 
 @torch.inference_mode()
 def begin(
-    model: WaveNet, engine: str = "auto", prompt: Tensor | None = None, streams: int = 1, temperature: float = 1.0
+    model: WaveNet,
+    engine: str = "auto",
+    prompt: Tensor | None = None,
+    streams: int = 1,
+    temperature: float = 1.0,
+    condition: Condition = Condition(),
 ) -> Sampler:
-    """``streams`` clips behind ``prompt [streams or 1, p]``, ready to draw."""
+    """``streams`` clips behind ``prompt [streams or 1, p]``, told ``condition``, ready to draw."""
     build = _fastest if engine == "auto" else ENGINES[engine]
     past = torch.zeros(1, 0) if prompt is None else prompt
-    return build(model, past.to(model.device), streams, temperature)
+    return build(model, past.to(model.device), streams, temperature, condition.to(model.device))
 
 
 @torch.inference_mode()
 def run(
-    model: WaveNet, uniforms: Tensor, prompt: Tensor | None = None, temperature: float = 1.0, engine: str = "auto"
+    model: WaveNet,
+    uniforms: Tensor,
+    prompt: Tensor | None = None,
+    temperature: float = 1.0,
+    engine: str = "auto",
+    condition: Condition = Condition(),
 ) -> Tensor:
     """The waveform ``[b, t]`` that these uniform numbers ``[b, t]`` draw behind ``prompt [b or 1, p]``."""
-    sampler = begin(model, engine, prompt, len(uniforms), temperature)
+    sampler = begin(model, engine, prompt, len(uniforms), temperature, condition)
     return sampler.draw(uniforms.to(model.device)).cpu()
 
 
@@ -120,11 +132,13 @@ def stream(
     engine: str = "auto",
     precision: str = "float32",
     drawn: Any = None,
+    condition: Condition = Condition(),
 ) -> Iterator[Tensor]:
     """Generate one clip a seed and give it out as it grows: blocks ``[b, n]`` on the CPU, only what is new.
 
     ``prompt`` is one for all, ``[p]``, or one each, ``[b, p]``; ``engine`` is a name in ``ENGINES`` or ``auto``;
-    ``precision`` is that of the weights, see ``wavenet.sampler.precision``.
+    ``precision`` is that of the weights, see ``wavenet.sampler.precision``; ``condition`` is one for all or one each,
+    and its time counts from the start of the prompt.
 
     A clip is all the state there is. To go on with clips that were stopped, give what was ``drawn [b, n]`` behind
     the same prompt: the engine hears the last receptive field of it again, step by step, and then draws what it
@@ -138,7 +152,9 @@ def stream(
     before = _as_rows(drawn) if drawn is not None else torch.zeros(len(seeds), 0)
     if len(before) != len(seeds):
         raise ValueError(f"{len(before)} clips were drawn and {len(seeds)} have a seed")
-    sampler = begin(rounded(model, precision), engine, past, len(seeds), temperature)
+    unheard = max(0, before.shape[1] - model.receptive_field)
+    told = condition.later(unheard)  # what is not heard again takes its time all the same
+    sampler = begin(rounded(model, precision), engine, past, len(seeds), temperature, told)
     if before.shape[1]:
         sampler.hear(before[:, -model.receptive_field :].to(model.device))
     for at in range(0, samples, BLOCK):

@@ -5,10 +5,13 @@ The rings are primed by one parallel pass over the last receptive field of silen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wavenet.conditioning import Condition
 from wavenet.layers import GatedBlock
 from wavenet.model import WaveNet
 
@@ -43,10 +46,14 @@ class Step:
         self.bias = block.dilated.bias
         self.residual = None if block.residual is None else block.residual.weight[..., 0].t().contiguous()
         self.residual_bias = None if block.residual is None else block.residual.bias
+        self.condition = None if block.condition is None else block.condition.weight[..., 0].t().contiguous()
 
-    def __call__(self, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """``x [b, c]`` and what the taps see, to the next block's input and the gated output."""
-        filter, gate = torch.addmm(self.bias, seen, self.dilated).chunk(2, dim=1)
+    def __call__(self, x: Tensor, seen: Tensor, told: Tensor | None) -> tuple[Tensor, Tensor]:
+        """``x [b, c]``, what the taps see and what is told, to the next block's input and the gated output."""
+        z = torch.addmm(self.bias, seen, self.dilated)
+        if self.condition is not None:
+            z = torch.addmm(z, told, self.condition)
+        filter, gate = z.chunk(2, dim=1)
         gated = torch.tanh(filter) * torch.sigmoid(gate)
         if self.residual is not None:
             x = torch.addmm(self.residual_bias, gated, self.residual).add_(x)
@@ -54,12 +61,20 @@ class Step:
 
 
 class Cached:
-    """``streams`` clips behind ``prompt [streams or 1, p]``."""
+    """``streams`` clips behind ``prompt [streams or 1, p]``, told ``condition`` from the prompt's start on."""
 
-    def __init__(self, model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0):
+    def __init__(
+        self,
+        model: WaveNet,
+        prompt: Tensor,
+        streams: int,
+        temperature: float = 1.0,
+        condition: Condition = Condition(),
+    ):
         self.model, self.temperature = model, temperature
         self.steps = [Step(block) for block in model.blocks]
-        self.newest, self.rings = primed(model, prompt, streams)
+        self.condition, self.time = condition.expand(streams), prompt.shape[1]
+        self.newest, self.rings = primed(model, prompt, streams, self.condition)
         head = (model.skip, model.hidden, model.output)
         self.head = [(layer.weight[..., 0].t().contiguous(), layer.bias) for layer in head]
 
@@ -67,8 +82,8 @@ class Cached:
         """The next samples ``[b, n]``, one for each of the numbers ``[b, n]``."""
         drawn = []
         (skip, skip_bias), (hidden, hidden_bias), (last, last_bias) = self.head
-        for uniform in uniforms.unbind(1):
-            y = F.relu(torch.addmm(skip_bias, torch.cat(self._push(), dim=1), skip))
+        for uniform, told in zip(uniforms.unbind(1), self._told(uniforms.shape[1]), strict=True):
+            y = F.relu(torch.addmm(skip_bias, torch.cat(self._push(told), dim=1), skip))
             y = F.relu(torch.addmm(hidden_bias, y, hidden))
             parameters = torch.addmm(last_bias, y, last)
             self.newest = self.model.config.output.sample(parameters, uniform, self.temperature)
@@ -77,30 +92,38 @@ class Cached:
 
     def hear(self, wave: Tensor) -> None:
         """Go on behind ``wave [b, n]`` as if it had been drawn."""
-        for sample in wave.unbind(1):
-            self._push()
+        for sample, told in zip(wave.unbind(1), self._told(wave.shape[1]), strict=True):
+            self._push(told)
             self.newest = sample
 
-    def _push(self) -> list[Tensor]:
-        """Let every block see the newest sample; their gated outputs."""
+    def _told(self, samples: int) -> Sequence[Tensor | None]:
+        """What is told of each of the next samples, ``[b, c]``; time moves on by them."""
+        conditioning, start = self.model.conditioning, self.time
+        self.time += samples
+        return [None] * samples if conditioning is None else conditioning(self.condition, start, samples)
+
+    def _push(self, told: Tensor | None) -> list[Tensor]:
+        """Let every block see the newest sample, and what is told of the next one; their gated outputs."""
         x, gated = self.model.input(self.model.config.output.encode(self.newest)), []
         for step, ring in zip(self.steps, self.rings, strict=True):
-            x, z = step(x, ring.push(x))
+            x, z = step(x, ring.push(x), told)
             gated.append(z)
         return gated
 
 
-def primed(model: WaveNet, prompt: Tensor, batch: int) -> tuple[Tensor, list[Ring]]:
+def primed(model: WaveNet, prompt: Tensor, batch: int, condition: Condition = Condition()) -> tuple[Tensor, list[Ring]]:
     """The newest sample ``[b]``, and each block's ring as if everything before that sample had been pushed.
 
-    A prompt that all clips share is looked at once.
+    A prompt that all clips share is looked at once, as far as nothing that they are told differs.
     """
     field = model.receptive_field
     wave = F.pad(prompt, (field, 0))[:, -field:]
     x = model.input(model.config.output.encode(wave[:, :-1])).transpose(1, 2)
+    told = model.told(condition.later(prompt.shape[1]), 0)
+    told = None if told is None else told.permute(1, 2, 0)
     rings = []
     for block in model.blocks:
-        history = block.window.history
+        history = block.field.history
         rings.append(Ring(x[..., x.shape[2] - history :].expand(batch, -1, -1), block.dilated.dilation[0]))
-        x = block(x)[0] if x.shape[2] > history else x[..., :0]
+        x = block(x, told)[0] if x.shape[2] > history else x[..., :0]
     return wave[:, -1].expand(batch), rings

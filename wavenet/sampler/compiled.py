@@ -17,11 +17,13 @@ from numba.core.event import Event, Listener, install_listener
 from torch import Tensor
 
 from shared.errors import InputError
-from wavenet.distributions.categorical import mu_law_decode, mu_law_encode
+from wavenet.conditioning import Condition
+from wavenet.distributions import Categorical, Distribution, Gaussian, LogisticMixture
 from wavenet.model import WaveNet
 from wavenet.sampler.cached import Ring, primed
-from wavenet.sampler.kernels import draw
+from wavenet.sampler.kernels import CATEGORICAL, GAUSSIAN, LOGISTIC, draw
 from wavenet.sampler.precision import step_of
+from wavenet.sampler.told import NOTHING, Teller, Told
 from wavenet.sampler.vectors import LANES, PANELS
 
 log = logging.getLogger(__name__)
@@ -36,10 +38,14 @@ class Weights:
     precision is chosen by rounding the model (``wavenet.sampler.precision``).
     """
 
-    widths: np.ndarray  # residual, half of the gate, skip, classes: padded
+    widths: np.ndarray  # residual, half of the gate, skip, output: padded
     dilations: np.ndarray
     taps: int
-    classes: int
+    kind: int
+    parts: int
+    """Of the output distribution: classes, or components."""
+    levels: np.ndarray
+    """Where each value that can be drawn is looked up in the input table, in rows."""
     embedding: np.ndarray
     products: np.ndarray
     """All matrices ``[rows, columns]``, in panels (``wavenet.sampler.vectors``)."""
@@ -54,9 +60,11 @@ class Weights:
         """Lay out a model's weights."""
         config = model.config
         half = config.gate_channels // 2
+        output = config.output
         r, h, s, c = (
-            padded(width) for width in (config.residual_channels, half, config.skip_channels, config.output.classes)
+            padded(width) for width in (config.residual_channels, half, config.skip_channels, output.channels)
         )
+        kind, parts = kind_of(output)
         layers, taps = len(config.dilations), config.kernel_size
 
         def array(tensor: Tensor) -> np.ndarray:
@@ -88,8 +96,10 @@ class Weights:
             widths=np.array([r, h, s, c]),
             dilations=np.array(config.dilations),
             taps=taps,
-            classes=config.output.classes,
-            embedding=framed(array(model.input.weight), (c, r)).ravel(),
+            kind=kind,
+            parts=parts,
+            levels=array(output.encode(output.value_of(torch.arange(output.values)))),
+            embedding=framed(array(model.input.weight), (model.input.num_embeddings, r)).ravel(),
             products=aligned(words),
             offsets=starts(words),
             biases=aligned(biases),
@@ -99,7 +109,7 @@ class Weights:
 
 
 class Streams:
-    """Some clips that grow together: their rings, and the code that each drew last."""
+    """Some clips that grow together: their rings, and the number of the value that each drew last."""
 
     def __init__(self, weights: Weights, rings: Sequence[Ring], newest: np.ndarray, share: np.ndarray):
         self.weights, self.newest = weights, newest[share]
@@ -114,47 +124,58 @@ class Streams:
                 view = self.rings[start : start + history * streams * width].reshape(history, streams, width)
                 view[..., : past.shape[2]] = past
 
-    def go_on(self, codes: np.ndarray, uniforms: np.ndarray, temperature: float) -> None:
-        """The next ``codes [streams, n]``: those given, or drawn with ``uniforms [streams, n]`` if there are any."""
+    def go_on(self, numbers: np.ndarray, uniforms: np.ndarray, temperature: float, told: Told = NOTHING) -> None:
+        """The next ``numbers [streams, n]``: those given, or drawn with ``uniforms [streams, n]`` if there are any."""
         weights = self.weights
         draw(
-            codes, self.newest, uniforms, temperature, self.rings, self.starts, self.places,
-            weights.dilations, weights.taps, weights.classes, weights.widths, weights.embedding,
-            weights.products, weights.offsets, weights.biases, weights.scales, weights.bias_offsets,
+            numbers, self.newest, uniforms, temperature, self.rings, self.starts, self.places,
+            weights.dilations, weights.taps, weights.kind, weights.parts, weights.widths, weights.levels,
+            weights.embedding, weights.products, weights.offsets, weights.biases, weights.scales, weights.bias_offsets,
+            told.fixed, told.frames, told.kernel, told.skipped,
         )  # fmt: skip
 
 
 class Compiled:
-    """``streams`` clips behind ``prompt [streams or 1, p]``, spread over torch's number of threads."""
+    """``streams`` clips behind ``prompt [streams or 1, p]``, told ``condition``, spread over torch's threads."""
 
-    def __init__(self, model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0):
-        self.classes, self.temperature = model.config.output.classes, float(temperature)  # 1 is no 1.0 to numba
+    def __init__(
+        self,
+        model: WaveNet,
+        prompt: Tensor,
+        streams: int,
+        temperature: float = 1.0,
+        condition: Condition = Condition(),
+    ):
+        self.output, self.temperature = model.config.output, float(temperature)  # 1 is no 1.0 to numba
         weights = Weights.of(model)
-        newest, rings = primed(model, prompt, streams)
-        codes = mu_law_encode(newest, self.classes).numpy()
+        condition = condition.expand(streams)
+        newest, rings = primed(model, prompt, streams, condition)
+        self.teller = Teller(model, condition, prompt.shape[1], int(weights.widths[1]))
+        numbers = self.output.number_of(newest).numpy()
         threads = min(streams, torch.get_num_threads())
         self.shares = np.array_split(np.arange(streams), threads)
-        self.groups = [Streams(weights, rings, codes, share) for share in self.shares]
+        self.groups = [Streams(weights, rings, numbers, share) for share in self.shares]
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
         compile(self.groups[0])
 
     def draw(self, uniforms: Tensor) -> Tensor:
         """The next samples ``[b, n]``, one for each of the numbers ``[b, n]``."""
-        codes = np.empty(uniforms.shape, np.int64)
-        self._go_on(codes, uniforms.double().numpy())
-        return mu_law_decode(torch.from_numpy(codes), self.classes)
+        numbers = np.empty(uniforms.shape, np.int64)
+        self._go_on(numbers, uniforms.double().numpy())
+        return self.output.value_of(torch.from_numpy(numbers))
 
     def hear(self, wave: Tensor) -> None:
         """Go on behind ``wave [b, n]`` as if it had been drawn."""
-        self._go_on(mu_law_encode(wave, self.classes).numpy(), np.empty((len(wave), 0)))
+        self._go_on(self.output.number_of(wave).numpy(), np.empty((len(wave), 0)))
 
-    def _go_on(self, codes: np.ndarray, uniforms: np.ndarray) -> None:
-        def of(share: np.ndarray, group: Streams) -> None:
-            mine = np.ascontiguousarray(codes[share])
-            group.go_on(mine, np.ascontiguousarray(uniforms[share]), self.temperature)
-            codes[share] = mine
+    def _go_on(self, numbers: np.ndarray, uniforms: np.ndarray) -> None:
+        def of(share: np.ndarray, group: Streams, told: Told) -> None:
+            mine = np.ascontiguousarray(numbers[share])
+            group.go_on(mine, np.ascontiguousarray(uniforms[share]), self.temperature, told)
+            numbers[share] = mine
 
-        list((self.pool.map if self.pool else map)(of, self.shares, self.groups))
+        told = self.teller.next(numbers.shape[1], self.shares)
+        list((self.pool.map if self.pool else map)(of, self.shares, self.groups, told))
 
 
 def compile(streams: Streams) -> None:
@@ -185,6 +206,18 @@ class _Announcement(Listener):
 
     def on_end(self, _: Event) -> None:
         pass
+
+
+def kind_of(output: Distribution) -> tuple[int, int]:
+    """What machine code calls a distribution, and how many parts it has; InputError for one that it does not know."""
+    match output:
+        case Categorical():
+            return CATEGORICAL, output.classes
+        case LogisticMixture():
+            return LOGISTIC, output.mixtures
+        case Gaussian():
+            return GAUSSIAN, output.mixtures
+    raise InputError(f"the compiled engine does not draw from {type(output).__name__}; take cached")
 
 
 def packed(matrices: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:

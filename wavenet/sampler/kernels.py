@@ -1,9 +1,11 @@
 """The loop of the compiled sampler: samples of a few streams, one after the other, in machine code made by numba.
 
 Weights are one flat array in the order of their use, so that the processor streams through it: every block's dilated
-product and residual, then skip, hidden and output layer. ``wavenet.sampler.vectors`` has the arithmetic.
+product and residual, then skip, hidden and output layer. ``wavenet.sampler.vectors`` has the arithmetic. Samples are
+the numbers of the values that the output distribution can produce.
 """
 
+import math
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -11,14 +13,21 @@ from pathlib import Path
 import numba
 import numpy as np
 
+from wavenet.distributions import grid, mixture
+from wavenet.distributions.grid import HALF
+from wavenet.distributions.mixture import FLOOR, LEAST, MEAN_UNIT
 from wavenet.sampler import vectors
 from wavenet.sampler.vectors import LANES, add, copy, elementwise, exp, gate, product, relu
 
 _one, _two, _four, _eight = product(1), product(2), product(4), product(8)
 _exp = elementwise(lambda a, _: exp(a))
 
-# numba asks only this file whether its cache is fresh; with the sources in the name, a change in either is a new name.
-STAMP = sha256(Path(__file__).read_bytes() + Path(vectors.__file__).read_bytes()).hexdigest()[:12]
+CATEGORICAL, LOGISTIC, GAUSSIAN = 0, 1, 2
+HALF_ROOT = math.sqrt(0.5)
+
+# numba asks only this file whether its cache is fresh; with the sources in the name, a change in any is a new name.
+SOURCES = (__file__, vectors.__file__, mixture.__file__, grid.__file__)
+STAMP = sha256(b"".join(Path(source).read_bytes() for source in SOURCES)).hexdigest()[:12]
 
 
 def compiled(function: Callable) -> Callable:
@@ -53,14 +62,15 @@ def affine(y, ldy, x, x0, ldx, w, w0, bias, scale, at, rows, columns, streams):
 
 @compiled
 def draw(
-    codes, newest, uniforms, temperature, rings, starts, places, dilations, taps, classes, widths,
-    embedding, weights, offsets, biases, scales, bias_offsets,
+    numbers, newest, uniforms, temperature, rings, starts, places, dilations, taps, kind, parts, widths,
+    levels, embedding, weights, offsets, biases, scales, bias_offsets, fixed, frames, kernel, skipped,
 ):  # fmt: skip
-    """Draw ``codes [streams, n]`` from ``uniforms [streams, n]``; rings, places and newest move on in place.
+    """Draw ``numbers [streams, n]`` from ``uniforms [streams, n]``; rings, places and newest move on in place.
 
-    Without uniforms, ``[streams, 0]``, the codes are given, and pass through as if they had been drawn.
+    Without uniforms, ``[streams, 0]``, the numbers are given, and pass through as if they had been drawn. The output
+    is of a kind, and of so many parts: classes, or components. The last four are what ``Told`` holds.
     """
-    streams, samples = codes.shape
+    streams, samples = numbers.shape
     layers = len(dilations)
     r, h, s, c = widths[0], widths[1], widths[2], widths[3]
     x = np.zeros(streams * r, np.float32)
@@ -69,14 +79,16 @@ def draw(
     gated = np.zeros(streams * layers * h, np.float32)
     a = np.zeros(streams * s, np.float32)
     b = np.zeros(streams * s, np.float32)
-    logits = np.zeros(streams * c, np.float32)
+    said = np.zeros(streams * c, np.float32)
     masses = np.zeros(c, np.float32)
+    mixed = np.zeros((parts, 3))
     given = uniforms.shape[1] == 0
     start = np.int64(0)  # a literal 0 would be another type, and another seconds of compiling
     skip, hidden, output = 2 * layers, 2 * layers + 1, 2 * layers + 2
+    hop, stride = kernel.shape[1], layers * 2 * h
     for t in range(samples):
         for i in range(streams):
-            copy(x, i * r, embedding, newest[i] * r, embedding, 0, r)
+            look_up(x, i * r, embedding, levels[newest[i]], r)
         for layer in range(layers):
             history, place = (taps - 1) * dilations[layer], places[layer]
             for tap in range(taps - 1):
@@ -94,6 +106,14 @@ def draw(
                 biases, scales, bias_offsets[at], taps * r, 2 * h, streams,
             )  # fmt: skip
             for i in range(streams):
+                if len(fixed) > 0:
+                    share = i * stride + layer * 2 * h
+                    for j in range(2 * h):
+                        z[i * 2 * h + j] += fixed[share + j]
+                if hop > 0:
+                    frame, phase = divmod(skipped[i] + t, hop)
+                    tell(z, i * 2 * h, frames, (frame * streams + i) * stride + layer * 2 * h, streams * stride,
+                         kernel[0, phase], kernel[1, phase], 2 * h)  # fmt: skip
                 gate(gated, (i * layers + layer) * h, z, i * 2 * h, z, i * 2 * h + h, h)
             if layer < layers - 1:
                 affine(
@@ -102,7 +122,7 @@ def draw(
                 )  # fmt: skip
                 add(x, 0, x, 0, seen, 0, streams * r)
         if given:
-            newest[:] = codes[:, t]
+            newest[:] = numbers[:, t]
             continue
         affine(
             a, s, gated, start, layers * h, weights, offsets[skip],
@@ -111,10 +131,31 @@ def draw(
         relu(a, 0, a, 0, a, 0, streams * s)
         affine(b, s, a, start, s, weights, offsets[hidden], biases, scales, bias_offsets[hidden], s, s, streams)
         relu(b, 0, b, 0, b, 0, streams * s)
-        affine(logits, c, b, start, s, weights, offsets[output], biases, scales, bias_offsets[output], s, c, streams)
+        affine(said, c, b, start, s, weights, offsets[output], biases, scales, bias_offsets[output], s, c, streams)
         for i in range(streams):
-            newest[i] = choose(logits, i * c, classes, uniforms[i, t], temperature, masses)
-            codes[i, t] = newest[i]
+            if kind == CATEGORICAL:
+                newest[i] = choose(said, i * c, parts, uniforms[i, t], temperature, masses)
+            else:
+                newest[i] = choose_mixed(said, i * c, parts, uniforms[i, t], temperature, kind, mixed)
+            numbers[i, t] = newest[i]
+
+
+@compiled
+def tell(z, at, frames, frame, next_frame, earlier, later, width):
+    """Add a frame and the one after it, weighted."""
+    for j in range(width):
+        z[at + j] += earlier * frames[frame + j] + later * frames[frame + next_frame + j]
+
+
+@compiled
+def look_up(x, at, embedding, level, width):
+    """A row of the input table, or a place between two rows."""
+    row = np.int64(level)
+    between = level - np.float32(row)
+    copy(x, at, embedding, row * width, embedding, 0, width)
+    if between > 0:
+        for j in range(width):
+            x[at + j] += between * (embedding[(row + 1) * width + j] - x[at + j])
 
 
 @compiled
@@ -150,3 +191,37 @@ def choose(logits, at, classes, uniform, temperature, masses):
             return end - 1
         passed += mass
     return classes - 1
+
+
+@compiled
+def choose_mixed(said, at, parts, uniform, temperature, kind, mixed):
+    """``Mixture.sample``, as the number of the value. One component alone has no weight; any number serves as such."""
+    means = at + (parts if parts > 1 else 0)
+    best = 0
+    for j in range(parts):
+        best = j if said[at + j] > said[at + best] else best
+    if temperature == 0:
+        steps = math.floor(np.float64(said[means + best]) * MEAN_UNIT * HALF + 0.5)
+        return np.int64(max(-HALF, min(steps, HALF - 1.0))) + HALF
+    total = 0.0
+    for j in range(parts):
+        mixed[j, 0] = math.exp((np.float64(said[at + j]) - np.float64(said[at + best])) / temperature)
+        mixed[j, 1] = said[means + j] * MEAN_UNIT
+        above = said[means + parts + j] - FLOOR
+        softplus = above if above > 20 else math.log1p(math.exp(above))
+        mixed[j, 2] = math.exp(-FLOOR - softplus) / temperature
+        total += mixed[j, 0]
+    goal = min(max(uniform, LEAST), 1 - LEAST) * total
+    low, high = np.int64(0), np.int64(2 * HALF - 1)
+    while low < high:
+        middle = (low + high) // 2
+        edge = (middle + 0.5) / HALF - 1  # above the middle value
+        below = 0.0
+        for j in range(parts):
+            z = (edge - mixed[j, 1]) * mixed[j, 2]
+            below += mixed[j, 0] * (1 / (1 + math.exp(-z)) if kind == LOGISTIC else math.erfc(-z * HALF_ROOT) / 2)
+        if below > goal:
+            high = middle
+        else:
+            low = middle + 1
+    return low

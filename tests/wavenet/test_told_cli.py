@@ -1,0 +1,117 @@
+"""From recordings to voices: speakers and vocoders by the command line, and what is refused there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.wavenet.command_line import TINY, one_line_error
+from wavenet import audio, wav
+from wavenet.cli import main
+from wavenet.data.plucks import melody
+from wavenet.model import WaveNet
+
+SMALL = [*TINY, "--steps", "2", "--threads", "1", "-q"]
+VOCODER = [*SMALL, "--mel", "--set", "model.frames.channels=16", "--set", "model.frames.width=4"]
+
+
+@pytest.fixture(scope="module")
+def choir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("choir")
+    for at in range(6):
+        with wav.WavWriter(folder / f"{at}_{('ann', 'bob')[at % 2]}_{at}.wav") as file:
+            file.write(melody(0.3, np.random.default_rng(at)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def voices(choir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "voices"
+    assert main(["train", str(choir), "-o", str(folder), "--speakers", "name", *SMALL]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vocoder(choir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "vocoder"
+    assert main(["train", str(choir), "-o", str(folder), *VOCODER]) == 0
+    return folder
+
+
+def test_speakers_are_learnt_from_the_names_and_kept_with_the_model(voices: Path) -> None:
+    assert WaveNet.from_pretrained(voices).config.labels.names == ("ann", "bob")
+
+
+def test_clips_take_turns_among_speakers_and_a_speaker_matters(voices: Path, tmp_path: Path) -> None:
+    def clips(out: str, *speakers: str) -> list[bytes]:
+        given = ["--speaker", *speakers, "-n", "2", "--seconds", "0.02", "-o", str(tmp_path / out), "-q"]
+        assert main(["generate", str(voices), *given]) == 0
+        return [path.read_bytes() for path in sorted((tmp_path / out).glob("*.wav"))]
+
+    both, anns = clips("both", "ann", "bob"), clips("anns", "ann")
+    assert both[0] == anns[0]
+    model = WaveNet.from_pretrained(voices)
+    assert (model.conditioning.label.weight[0] != model.conditioning.label.weight[1]).any()
+
+
+def test_a_told_clip_is_gone_on_with_in_its_own_voice(voices: Path, tmp_path: Path) -> None:
+    def generate(out: str, seconds: str) -> Path:
+        path = tmp_path / out
+        given = ["--speaker", "bob", "--seconds", seconds, "-o", str(path), "-q"]
+        assert main(["generate", str(voices), *given]) == 0
+        return path
+
+    whole, short = generate("whole.wav", "0.05"), generate("short.wav", "0.02")
+    assert main(["generate", "--resume", str(short), "--seconds", "0.05", "-q"]) == 0
+    assert short.read_bytes() == whole.read_bytes()
+
+
+def test_training_goes_on_with_its_speakers(choir: Path, voices: Path) -> None:
+    assert main(["train", "--resume", str(voices), "--steps", "3", "-q"]) == 0
+    assert main(["evaluate", str(voices), str(choir), "-q", "--json"]) == 0
+
+
+def test_a_vocoder_makes_each_recording_again_at_its_own_length(vocoder: Path, choir: Path, tmp_path: Path) -> None:
+    with wav.WavWriter(tmp_path / "short.wav") as file:
+        file.write(melody(0.05, np.random.default_rng(9)))
+    given = [str(tmp_path / "short.wav"), str(choir / "0_ann_0.wav"), "-o", f"{tmp_path / 'out'}/", "-q"]
+    assert main(["vocode", str(vocoder), *given]) == 0
+    made = {path.name: len(audio.read(path)) for path in (tmp_path / "out").iterdir()}
+    assert made == {"short.wav": 800, "0_ann_0.wav": 4800}
+
+
+def test_stored_frames_are_made_into_what_their_sound_is(vocoder: Path, choir: Path, tmp_path: Path) -> None:
+    import torch
+
+    source = choir / "1_bob_1.wav"
+    mel = WaveNet.from_pretrained(vocoder).config.frames
+    np.save(tmp_path / "stored.npy", mel.of(torch.from_numpy(audio.read(source))).numpy())
+    for given, out in ((source, "a.wav"), (tmp_path / "stored.npy", "b.wav")):
+        assert main(["vocode", str(vocoder), str(given), "-o", str(tmp_path / out), "-q"]) == 0
+    sounds = [audio.read(tmp_path / name) for name in ("a.wav", "b.wav")]
+    assert np.array_equal(sounds[0][: len(sounds[1])], sounds[1])
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (["generate", "VOICES"], "whose voice? give --speaker NAME, one of ann, bob"),
+        (["generate", "VOICES", "--speaker", "eve"], "--speaker eve: the model knows ann, bob"),
+        (["generate", "VOCODER"], "is a vocoder; give it a recording: wavenet vocode"),
+        (["generate", "PLAIN", "--speaker", "ann"], "trained without speakers"),
+        (["vocode", "VOICES", "x.wav", "-o", "y.wav"], "takes no frames; train a vocoder"),
+        (["vocode", "VOCODER", "missing.wav", "-o", "y.wav"], "missing.wav: cannot be opened"),
+        (["vocode", "VOCODER", "missing.npy", "-o", "y.wav"], "no such file"),
+        (["vocode", "VOCODER", "x.wav", "-o", "y.mp3"], "name it y.wav"),
+        (["train", "CHOIR", "--steps", "1", "--speakers", "name:9"], "names have 3 parts"),
+        (["train", "--resume", "VOICES", "--mel"], "--resume takes everything from the run"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(
+    given: list[str], reason: str, voices: Path, vocoder: Path, run: Path, choir: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    places = {"VOICES": voices, "VOCODER": vocoder, "PLAIN": run, "CHOIR": choir}
+    capsys.readouterr()
+    assert reason in one_line_error(capsys, [str(places.get(each, each)) for each in given])

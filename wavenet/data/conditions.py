@@ -1,0 +1,159 @@
+"""What each track is told: its label, by file name, folder or table; its frames, from its own sound or from files."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from shared.errors import InputError, refusal, shown
+from wavenet.conditioning import Condition, Frames, window
+from wavenet.data.tracks import Part, Track
+from wavenet.mel import Mel
+from wavenet.model import WaveNetConfig
+
+FIELDS = re.compile(r"[_\-. ]+")
+MOST_BYTES = 2**31  # of a file of frames
+
+
+class Conditions:
+    """What the tracks of a data set are told, as far as a model takes it.
+
+    ``labels`` maps a file's path to its label; ``frames`` is a folder with ``NAME.npy`` for each recording
+    ``NAME.*``: float ``[channels, f]``, frame ``j`` centred at sample ``j · hop``.
+    """
+
+    def __init__(self, config: WaveNetConfig, labels: Mapping[str, str] | None = None, frames: str = ""):
+        self.config, self.labels, self.folder = config, labels or {}, frames
+        self._stored: dict[Path, np.ndarray] = {}  # mapped, so that it costs addresses and no memory
+
+    def of(self, places: Sequence[tuple[Track, int]], context: int, targets: int) -> Condition:
+        """For excerpts whose targets begin at these places of their tracks."""
+        names, told = self.config.labels, self.config.frames
+        label = names and torch.tensor([self._label(whole(track)[0].name) for track, _ in places])
+        if told is None:
+            return Condition(label)
+        frames, begins = [], []
+        for track, start in places:
+            first, last = window(told, start - context, context + targets)
+            frames.append(self._frames(track, first, last))
+            begins.append(first * told.hop - start)
+        return Condition(label, torch.stack(frames), tuple(begins))
+
+    def _label(self, file: str) -> int:
+        try:
+            return self.config.labels.index(self.labels[file])
+        except ValueError as error:
+            raise InputError(f"{shown(file)}: its label {error}") from None
+
+    def _frames(self, track: Track, first: int, last: int) -> torch.Tensor:
+        told = self.config.frames
+        if isinstance(told, Mel):
+            return told.of_track(track, first, last)
+        found, begin = whole(track)
+        if begin % told.hop:
+            raise InputError(f"{found.name}: is cut within a frame for validation; give more than one recording")
+        path = Path(self.folder) / f"{Path(found.name).stem}.npy"
+        if path not in self._stored:
+            self._stored[path] = read_frames(path, told)
+        stored = self._stored[path]
+        places = np.clip(np.arange(first, last) + begin // told.hop, 0, stored.shape[1] - 1)
+        return torch.from_numpy(np.ascontiguousarray(stored[:, places], dtype=np.float32))
+
+
+def whole(track: Track) -> tuple[Track, int]:
+    """The track that this is a part of, and where in it it begins."""
+    begin = 0
+    while isinstance(track, Part):
+        begin, track = begin + track.begin, track.whole
+    return track, begin
+
+
+def read_frames(path: Path, frames: Frames) -> np.ndarray:
+    """Frames from a file, ``[channels, f]``, mapped into memory; InputError for what is none."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise refusal(path, f"is larger than {MOST_BYTES:,} bytes", "cut it into pieces")
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise refusal(path, "no such file", "every recording needs its frames, NAME.npy") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise refusal(
+            path, f"is no .npy file of numbers ({' '.join(str(error).split())[:80]})", "save an array"
+        ) from None
+    if stored.ndim != 2 or stored.shape[0] != frames.channels or not stored.shape[1] or stored.dtype.kind != "f":
+        shape = " × ".join(map(str, stored.shape))
+        wanted = f"floats, {frames.channels} channels × frames"
+        raise refusal(path, f"holds {stored.dtype} of {shape}", f"{wanted} are needed; transpose or convert it")
+    if not np.isfinite(stored).all():
+        raise refusal(path, "holds numbers that are NaN or infinite", "compute it again")
+    return stored
+
+
+def labels_of(tracks: Sequence[Track], by: str) -> dict[str, str]:
+    """The label of each track's file: ``by`` is ``name``, ``name:N``, ``folder``, or a table of files and labels.
+
+    ``name`` takes the part of the file names, between ``_ - .`` and blanks, that says who: not a number, and of the
+    parts that differ the one with the fewest values. ``name:N`` takes the N-th, counted from 1. A table is a CSV or
+    TSV file whose first column is a file's name or stem and whose second is its label. InputError where that fails.
+    """
+    files = sorted({whole(track)[0].name for track in tracks})
+    if by == "folder":
+        found = {file: Path(file).parent.name for file in files}
+    elif by == "name" or by.startswith("name:"):
+        found = _from_names(files, by.partition(":")[2])
+    else:
+        found = _from_table(files, Path(by))
+    if len(set(found.values())) < 2:
+        only = shown(next(iter(found.values())))
+        raise InputError(f"--speakers {by}: all {len(files)} recordings have the label {only}; leave the flag out")
+    return found
+
+
+def _from_names(files: Sequence[str], number: str) -> dict[str, str]:
+    parts = {file: FIELDS.split(Path(file).stem) for file in files}
+    counts = {len(each) for each in parts.values()}
+    if number:
+        if not number.isdigit() or not 1 <= int(number) <= min(counts):
+            raise InputError(
+                f"--speakers name:{number}: names have {min(counts)} parts or more; give 1 to {min(counts)}"
+            )
+        return {file: each[int(number) - 1] for file, each in parts.items()}
+    candidates = []
+    for at in range(min(counts)):
+        values = {each[at] for each in parts.values()}
+        if len(values) > 1 and not any(value.isdigit() for value in values) and len(values) <= len(files) / 2:
+            candidates.append((len(values), at))
+    if not candidates:
+        example = shown(Path(files[0]).name)
+        raise InputError(
+            f"--speakers name: no part of names such as {example} says who; give name:N, folder or a table"
+        )
+    at = min(candidates)[1]
+    return {file: each[at] for file, each in parts.items()}
+
+
+def _from_table(files: Sequence[str], path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise refusal(path, "no such file", "--speakers takes name, name:N, folder or a table of files") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise refusal(path, f"cannot be read ({error})", "give a CSV or TSV file in UTF-8") from None
+    delimiter = "\t" if "\t" in text else ","
+    rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if len(row) >= 2]
+    table = {key: row[1].strip() for row in rows for key in (row[0].strip(), Path(row[0].strip()).stem)}
+    found, lacking = {}, []
+    for file in files:
+        label = table.get(Path(file).name) or table.get(Path(file).stem)
+        if label:
+            found[file] = label
+        else:
+            lacking.append(Path(file).name)
+    if lacking:
+        raise refusal(path, f"lacks {len(lacking)} recordings, such as {shown(lacking[0])}", "add a line for each")
+    return found

@@ -213,12 +213,16 @@ def _is_composite(func: Any) -> bool:
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), implicit) and implicit not in func.py_kernels
 
 
+UNTAGGED = {"leaky_relu", "hardswish", "log_sigmoid_forward"}
+"""Pointwise operations that torch does not mark as such."""
+
+
 @cache
 def _is_pointwise(func: Any) -> bool:
     """Whether each number of the result comes from one position; the in-place variants of some do not say so."""
-    if torch.Tag.pointwise in func.tags:
-        return True
     plain = func._schema.name.partition("::")[2].removesuffix("_")
+    if torch.Tag.pointwise in func.tags or plain in UNTAGGED:
+        return True
     packet = getattr(torch.ops.aten, plain, None) if func._schema.is_mutable else None
     return packet is not None and any(torch.Tag.pointwise in getattr(packet, each).tags for each in packet.overloads())
 

@@ -99,7 +99,7 @@ class Weights:
             kind=kind,
             parts=parts,
             levels=array(output.encode(output.value_of(torch.arange(output.values)))),
-            embedding=framed(array(model.input.weight), (model.input.num_embeddings, r)).ravel(),
+            embedding=aligned([framed(array(model.input.weight), (model.input.num_embeddings, r)).ravel()]),
             products=aligned(words),
             offsets=starts(words),
             biases=aligned(biases),
@@ -116,7 +116,7 @@ class Streams:
         width, streams = weights.widths[0], len(share)
         histories = (weights.taps - 1) * weights.dilations
         self.starts = np.concatenate([[0], np.cumsum(histories)[:-1]]) * streams * width
-        self.rings = np.zeros(int(histories.sum()) * streams * width + LANES, np.float32)
+        self.rings = aligned([np.zeros(int(histories.sum()) * streams * width + LANES, np.float32)])
         self.places = np.zeros(len(histories), np.int64)
         for start, history, ring in zip(self.starts, histories, rings, strict=True):
             if history:

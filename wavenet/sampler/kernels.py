@@ -41,6 +41,14 @@ def compiled(function: Callable) -> Callable:
 
 
 @compiled
+def room(size):
+    """Zeros that begin where a cache line does: vectors then lie in one line each."""
+    zeros = np.zeros(size + LANES, np.float32)
+    skipped = (-zeros.ctypes.data // 4) % LANES
+    return zeros[skipped : skipped + size]
+
+
+@compiled
 def affine(y, ldy, x, x0, ldx, w, w0, bias, scale, at, rows, columns, streams):
     """``y [streams, columns] = bias + scale · (x [streams, rows] · w)``, as many streams at once as there are."""
     s = 0
@@ -73,14 +81,14 @@ def draw(
     streams, samples = numbers.shape
     layers = len(dilations)
     r, h, s, c = widths[0], widths[1], widths[2], widths[3]
-    x = np.zeros(streams * r, np.float32)
-    seen = np.zeros(streams * taps * r, np.float32)
-    z = np.zeros(streams * 2 * h, np.float32)
-    gated = np.zeros(streams * layers * h, np.float32)
-    a = np.zeros(streams * s, np.float32)
-    b = np.zeros(streams * s, np.float32)
-    said = np.zeros(streams * c, np.float32)
-    masses = np.zeros(c, np.float32)
+    x = room(streams * r)
+    seen = room(streams * taps * r)
+    z = room(streams * 2 * h)
+    gated = room(streams * layers * h)
+    a = room(streams * s)
+    b = room(streams * s)
+    said = room(streams * c)
+    masses = room(c)
     mixed = np.zeros((parts, 3))
     given = uniforms.shape[1] == 0
     start = np.int64(0)  # a literal 0 would be another type, and another seconds of compiling

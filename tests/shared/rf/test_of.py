@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from inspect import signature
 
 import pytest
 import torch
@@ -200,26 +199,15 @@ def test_what_reads_the_whole_picture_is_named(layer: nn.Module, shape: tuple[in
         reach.halo()
 
 
+ACTIVATIONS = [nn.GELU(), nn.LeakyReLU(), nn.LeakyReLU(inplace=True), nn.Hardswish(inplace=True), nn.LogSigmoid()]
+
+
 @pytest.mark.parametrize(
-    "layer", [nn.BatchNorm2d(4).eval(), nn.Softmax(1), nn.Dropout(), nn.Identity(), nn.LocalResponseNorm(3)]
+    "layer", [nn.BatchNorm2d(4).eval(), nn.Softmax(1), nn.Dropout(), nn.LocalResponseNorm(3), *ACTIVATIONS]
 )
 def test_what_reads_one_position_is_not_global(layer: nn.Module) -> None:
     reach = of(nn.Sequential(nn.Conv2d(4, 4, 3), layer), (4, 9, 9))
     assert (reach.size, reach.is_global) == ((3, 3), False)
-
-
-@pytest.mark.parametrize(
-    "name", ["relu", "leaky_relu", "hardswish", "logsigmoid", "gelu", "mish", "softplus", "hardtanh"]
-)
-@pytest.mark.parametrize("inplace", [False, True])
-def test_activations_read_one_position(name: str, inplace: bool) -> None:
-    class Activation(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            function = getattr(nn.functional, name)
-            return function(x, inplace=True) if inplace and "inplace" in signature(function).parameters else function(x)
-
-    reach = of(nn.Sequential(nn.Conv1d(2, 3, 3), Activation()), (2, 9))
-    assert (reach.size, reach.unknown) == ((3,), ())
 
 
 def test_attention_and_recurrence_are_global_and_causal_ones_know_no_future() -> None:

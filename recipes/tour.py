@@ -43,13 +43,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-o", "--out", default="tour.html", metavar="FILE", help="the page (default: tour.html)")
     parser.add_argument("--parts", type=int, nargs="+", choices=list(PARTS), default=list(PARTS), metavar="N",
                         help="only these, 1 to 7")  # fmt: skip
-    cli.common_flags(parser)
+    parser.add_argument("--threads", type=cli.positive, metavar="N",
+                        help="of one product, and as many processes in part 7 (default: torch's choice)")  # fmt: skip
+    parser.add_argument("-q", "--quiet", action="store_true", help="results and errors only")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     given = parser.parse_args(arguments)
     return cli.run(parser.prog, lambda: _run(given), given.debug)
 
 
 def _run(given: argparse.Namespace) -> int:
     out, began = Path(given.out), time.monotonic()
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; name the page, such as {out / 'tour.html'}")
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; make it first")
     machine = Machine.here([given.threads or torch.get_num_threads()])
@@ -68,6 +73,7 @@ def _run(given: argparse.Namespace) -> int:
                 line.update((before + share * seconds) / whole, f"part {note}")
 
             perform(path_of(part), page, report)
+            page.write(out)  # what is made is kept, whatever becomes of the rest
             before += seconds
     page.section("How this page was made")
     page.prose(machine.markdown())

@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.errors import InputError
 from shared.files import write_file
 from shared.report_style import STYLE
 
@@ -71,9 +72,12 @@ class Page:
     def prose(self, markdown: str) -> None:
         """Add text in Markdown, with tables: a heading of one ``#`` begins a section. Markup in it is shown as text.
 
-        Needs the package markdown-it-py.
+        Raises InputError without the package markdown-it-py.
         """
-        from markdown_it import MarkdownIt
+        try:
+            from markdown_it import MarkdownIt
+        except ImportError:
+            raise InputError("a page of prose needs markdown-it-py; pip install 'atrous[tour]'") from None
 
         reader = MarkdownIt("commonmark", {"html": False, "typographer": False}).enable("table").disable("image")
         tokens = reader.parse(_printable(markdown))

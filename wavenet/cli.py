@@ -63,6 +63,11 @@ def parser() -> Parser:
         help="learn who speaks, from file names (name, or name:N for their N-th part), folder, or a table of files",
     )  # fmt: skip
     train.add_argument("--mel", action="store_true", help="a vocoder: learn to make sound from its mel spectrogram")
+    train.add_argument(
+        "--features",
+        metavar="DIR",
+        help="learn from features of your own: DIR/NAME.npy, channels × frames, a recording",
+    )
     train_flags(train, "tiny, small (default), base or large", "train.batch=4 or model.kernel_size=3")
 
     generate = command(commands, "generate", "generate WAV files from a trained model")

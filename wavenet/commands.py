@@ -30,6 +30,7 @@ from wavenet.evaluate import bits_per_sample
 from wavenet.mel import Mel
 from wavenet.model import PRESETS, WaveNet, WaveNetConfig
 from wavenet.run import Outcome, Run
+from wavenet.telling import speakers_of, with_conditions
 from wavenet.yardsticks import yardsticks
 
 DEFAULT_PRESET = "small"
@@ -79,7 +80,7 @@ def train(arguments: Namespace) -> int:
     """Start or resume a run."""
     plan = plan_of(arguments)
     if arguments.resume:
-        only_resuming(arguments, "root", "output", "speakers", "mel")
+        only_resuming(arguments, "root", "output", "speakers", "mel", "features")
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:
         raise InputError("train on what? give a folder of recordings, or --resume RUN")
@@ -99,10 +100,7 @@ def configured(arguments: Namespace, run: Run) -> Run:
     if name not in PRESETS:
         raise InputError(f"--preset {name}: there are {', '.join(PRESETS)}")
     run = replace(run, model=PRESETS[name])
-    if arguments.speakers:
-        run = replace(run, speakers=speakers_of(arguments.speakers))
-    if arguments.mel:
-        run = replace(run, model=replace(run.model, frames=Mel()))
+    run = with_conditions(arguments, run)
     if arguments.output is not None:
         if arguments.output not in BY_NAME:
             raise InputError(f"--output {arguments.output}: there are {', '.join(BY_NAME)}")
@@ -112,11 +110,6 @@ def configured(arguments: Namespace, run: Run) -> Run:
             *arguments.settings,
         ]
     return settled(arguments, run)
-
-
-def speakers_of(how: str) -> str:
-    """The setting for ``--speakers``; a table's path becomes absolute."""
-    return how if how in ("name", "folder") or how.startswith("name:") else str(Path(how).resolve())
 
 
 def finished(outcome: Outcome) -> int:
@@ -140,7 +133,8 @@ def next_of(folder: Path) -> str:
     config, name = from_json(WaveNetConfig, checkpoint.load_config(folder)["model"]), quote(str(folder))
     who = f" --speaker {quote(config.labels.names[0])}" if config.labels else ""
     if config.frames:
-        return f"wavenet vocode {name} RECORDING{who} -o copy.wav"
+        source = "RECORDING" if isinstance(config.frames, Mel) else "FRAMES.npy"
+        return f"wavenet vocode {name} {source}{who} -o copy.wav"
     return f"wavenet generate {name} --seconds 3{who}"
 
 
@@ -199,6 +193,7 @@ def evaluate(arguments: Namespace) -> int:
             raise InputError(f"the model knows {len(model.config.labels.names)} speakers; say which by --speakers")
         labels = labels_of(everything, how) if model.config.labels else {}
         conditions = Conditions(model.config, labels, run.features if run else "")
+        conditions.check(chosen)
         result = bits_per_sample(
             model, chosen, conditions=conditions, progress=lambda done, total: line.update(done / total)
         )

@@ -139,11 +139,10 @@ class Conditioning(nn.Module):
 
     def encoded(self, condition: Condition, start: int, samples: int) -> tuple[Tensor, list[int]]:
         """The encoded frames that those samples need, ``[f, b, width]``, and how far into them each sound starts."""
-        hop, reach = self.frames.hop, self.frames.reach
+        hop = self.frames.hop
         places = [start - begin for begin in condition.begin or (0,) * len(condition.frames)]
-        count = (max(1, samples) + hop - 2) // hop + 2 + 2 * reach
-        first = torch.tensor([place // hop - reach for place in places], device=condition.frames.device)
-        seen = first[:, None] + torch.arange(count, device=first.device)
+        spans = [window(self.frames, place, samples) for place in places]
+        seen = torch.stack([torch.arange(*span, device=condition.frames.device) for span in spans])
         seen = seen.clamp(0, condition.frames.shape[2] - 1)[:, None].expand(-1, self.frames.channels, -1)
         frames = (condition.frames.gather(2, seen) - self.frames.mean) / self.frames.deviation
         return self.encoder(frames).permute(2, 0, 1), [place % hop for place in places]
@@ -151,12 +150,12 @@ class Conditioning(nn.Module):
     def check(self, condition: Condition | None) -> None:
         """ValueError where a condition does not fit the model."""
         given = condition or Condition()
-        for what, wanted, there in (
-            ("a label", self.labels, given.label),
-            ("frames", self.frames, given.frames),
+        for needed, refused, wanted, there in (
+            ("a label", "label", self.labels, given.label),
+            ("frames", "frames", self.frames, given.frames),
         ):
             if (wanted is None) != (there is None):
-                raise ValueError(f"the model {'needs' if wanted else 'takes no'} {what.removeprefix('a ')}")
+                raise ValueError(f"the model {f'needs {needed}' if wanted else f'takes no {refused}'}")
         if self.frames and (given.frames.shape[1] != self.frames.channels or not given.frames.shape[2]):
             shape = tuple(given.frames.shape)
             raise ValueError(f"frames are [b, {self.frames.channels}, 1 or more], not {list(shape)}")

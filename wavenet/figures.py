@@ -31,7 +31,7 @@ def curve(records: Sequence[dict[str, Any]], measured: Yardsticks, path: Path) -
                 textcoords="offset points", ha="right", va="bottom", color=ORANGE, fontsize=8,
             )  # fmt: skip
         low = min([bits for _, bits in held] + [measured.linear_32])
-        axes.set_ylim(max(0, low - 0.4), 8.1)
+        axes.set_ylim(max(0, low - 0.4), max(8.1, measured.order_0 + 1))
         axes.set_xlabel("step")
         axes.set_ylabel("bits per sample")
         axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.9))

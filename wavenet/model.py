@@ -204,7 +204,9 @@ class WaveNet(nn.Module):
         if (seconds is None) == (samples is None):
             raise ValueError("give seconds or samples")
         length = samples if samples is not None else round(seconds * self.sample_rate)
-        label = None if speaker is None or not self.config.labels else torch.tensor([self.config.labels.index(speaker)])
+        if speaker is not None and not self.config.labels:
+            raise ValueError(f"the model knows no speakers, so it has no voice of {speaker!r}")
+        label = None if speaker is None else torch.tensor([self.config.labels.index(speaker)])
         told = Condition(label, None if frames is None else frames[None])
         choices = {"temperature": temperature, "prompt": prompt, "engine": engine, "precision": precision}
         wave = generate(self, length, seeds=[seed], condition=told, **choices)

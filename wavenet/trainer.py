@@ -55,6 +55,7 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
         labels = labels_of([*tracks.train, *tracks.validation], run.speakers) if run.speakers else {}
         run = replace(run, model=_named(run.model, labels))
         conditions = Conditions(run.model, labels, run.features)
+        conditions.check([*tracks.train, *tracks.validation])
         torch.manual_seed(config.seed)
         model = WaveNet(run.model).to(place.device)
         groups = decayed(model, config.weight_decay, never=("input.",))  # a table, not a matrix
@@ -135,13 +136,14 @@ def _loaded(run: Run, line: ProgressLine) -> Tracks:
 def _named(config: WaveNetConfig, labels: Mapping[str, str]) -> WaveNetConfig:
     """The shape with the names of these labels; on resuming it has them already."""
     names = tuple(sorted(set(labels.values())))
-    if config.labels is None:
-        return replace(config, labels=Labels(names=names)) if names else config
-    unknown = sorted(set(names) - set(config.labels.names))
-    if unknown or not names:
-        raise InputError(
-            f"the model knows {', '.join(config.labels.names)}; not {', '.join(unknown) or 'no label at all'}"
-        )
+    if config.labels:
+        if not names:
+            raise InputError("the model knows speakers; say by --speakers who speaks in each recording")
+        return config
+    if len(names) == 1:
+        raise InputError(f"--speakers: all recordings have the label {names[0]}; leave the flag out")
+    if names:
+        return replace(config, labels=Labels(names=names))
     return config
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -17,14 +19,14 @@ from shared.errors import InputError, refusal
 from shared.folders import is_folder, walk
 from shared.training import machine
 from wavenet import audio
-from wavenet.conditioning import Condition
+from wavenet.conditioning import Condition, Frames
 from wavenet.data.conditions import read_frames
 from wavenet.data.folder import ENDINGS
 from wavenet.mel import Mel
 from wavenet.model import WaveNet
 from wavenet.sampler import stream
 from wavenet.wav import WavWriter
-from wavenet.writing import speakers_among, write_blocks
+from wavenet.writing import check_temperature, speakers_among, write_blocks
 
 AT_ONCE = 8  # files drawn together: a weight that is read serves all of them
 
@@ -44,11 +46,14 @@ def vocode(arguments: Namespace, seed: int) -> int:
     mel = model.config.frames
     if mel is None:
         raise InputError(f"{arguments.model}: takes no frames; train a vocoder with `wavenet train DATA --mel`")
-    if not isinstance(mel, Mel) and any(Path(each).suffix != ".npy" for each in arguments.inputs):
-        raise InputError(f"{arguments.model}: takes frames of its own kind, not sound; give .npy files")
+    check_temperature(arguments.temperature)
     speakers = speakers_among(model, arguments.speaker)
-    inputs = list(_inputs(arguments.inputs))
+    inputs = list(_inputs(arguments.inputs, frozenset({".npy"}) if not isinstance(mel, Mel) else ENDINGS | {".npy"}))
+    if not isinstance(mel, Mel) and any(path.suffix.lower() != ".npy" for path in inputs):
+        raise InputError(f"{arguments.model}: takes frames of its own kind, not sound; give .npy files")
     targets = _targets(Path(arguments.out), arguments.out.endswith("/"), inputs, arguments.force)
+    for path in inputs:  # all of them, before anything is made
+        _ = read_frames(path, mel) if path.suffix.lower() == ".npy" else audio.check(path)
     for at in range(0, len(inputs), AT_ONCE):
         told = [frames_of(path, mel) for path in inputs[at : at + AT_ONCE]]
         numbers = range(at, at + len(told))
@@ -64,18 +69,25 @@ def vocode(arguments: Namespace, seed: int) -> int:
             precision=arguments.precision,
             condition=condition,
         )
+        blocks = itertools.chain([next(blocks)], blocks)  # what cannot be drawn is known before anything is written
         with ExitStack() as stack:
             files = [stack.enter_context(WavWriter(targets[number], overwrite=arguments.force)) for number in numbers]
             written = write_blocks(blocks, files, longest, arguments.quiet, [each.samples for each in told])
         for number in numbers:
             print(targets[number])
         if written.interrupted:
+            left = " ".join(shlex.quote(str(path)) for path in inputs[at:])
             print("stopped; what was written is whole and can be played", file=sys.stderr)
+            print(
+                f"go on: wavenet vocode {shlex.quote(arguments.model)} {left} -o {shlex.quote(arguments.out)} "
+                f"--seed {seed + at} --force",
+                file=sys.stderr,
+            )
             return INTERRUPTED
     return 0
 
 
-def frames_of(path: Path, mel: Mel) -> Told:
+def frames_of(path: Path, mel: Frames) -> Told:
     """The frames of a recording, or those of a .npy file."""
     if path.suffix.lower() == ".npy":
         frames = torch.from_numpy(read_frames(path, mel).astype("float32"))
@@ -91,15 +103,17 @@ def together(told: Sequence[Told], labels: Sequence[int]) -> Condition:
     return Condition(torch.tensor(labels) if labels else None, torch.stack(frames))
 
 
-def _inputs(given: Sequence[str]) -> Iterator[Path]:
+def _inputs(given: Sequence[str], endings: frozenset[str]) -> Iterator[Path]:
     for each in map(Path, given):
         if not is_folder(each):
             yield each
             continue
         shut: list[str] = []
-        found = sorted(walk(each, ENDINGS | {".npy"}, shut))
+        found = sorted(walk(each, endings, shut))
         if not found:
-            raise refusal(each, shut[0] if shut else "holds neither recordings nor .npy files", "give another folder")
+            raise (
+                InputError(shut[0]) if shut else refusal(each, "holds nothing to make sound of", "give another folder")
+            )
         yield from found
 
 
@@ -109,6 +123,8 @@ def _targets(out: Path, is_named_folder: bool, inputs: Sequence[Path], force: bo
             raise InputError(f"-o {out}: sound is written as WAV; name it {out.with_suffix('.wav')}, or a folder/")
         folder, targets = out.parent, [out]
     else:
+        if out.suffix.lower() in (".wav", ".wave") and not out.is_dir():
+            raise InputError(f"-o {out}: {len(inputs)} sounds need a folder, such as -o out/")
         folder, targets = out, [out / f"{path.stem}.wav" for path in inputs]
         twice = [path for path in targets if targets.count(path) > 1]
         if twice:

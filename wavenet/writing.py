@@ -37,8 +37,7 @@ LONGEST = 100_000  # seconds, with room for a prompt: a WAV counts its bytes in 
 
 def write_clips(arguments: Namespace, seed: int) -> int:
     """Generate ``--number`` clips from ``--seed`` on; the prompt, if any, stands before each."""
-    if not 0 <= arguments.temperature < math.inf:
-        raise InputError(f"--temperature {arguments.temperature}: a number from 0 up; 1 is the model as it is")
+    check_temperature(arguments.temperature)
     if arguments.number > MOST_CLIPS:
         raise InputError(f"-n {arguments.number}: at most {MOST_CLIPS} clips at once; call again with another --seed")
     if arguments.seconds > LONGEST:
@@ -91,6 +90,12 @@ def write_clips(arguments: Namespace, seed: int) -> int:
         speed = arguments.number * written.real_time_factor
         print(f"seed {', '.join(map(str, seeds))} · {speed:.2f} × real time in all", file=sys.stderr)
     return 0
+
+
+def check_temperature(temperature: float) -> None:
+    """InputError for what is none."""
+    if not 0 <= temperature < math.inf:
+        raise InputError(f"--temperature {temperature}: a number from 0 up; 1 is the model as it is")
 
 
 class Written(NamedTuple):

@@ -11,6 +11,8 @@
 # otherwise.
 
 # %%
+import torch
+
 from recipes.lesson.cells import advance, show, tabulate, tell
 from recipes.lesson.experiments import EXPERIMENTS
 from recipes.lesson.experiments.runner import run_all
@@ -18,7 +20,7 @@ from recipes.lesson.experiments.runner import run_all
 # A script that spawns processes would be run again by each of them; run as one, this file does with its own.
 results = run_all(
     EXPERIMENTS,
-    workers=1 if __name__ == "__main__" else None,
+    workers=1 if __name__ == "__main__" else torch.get_num_threads(),
     progress=lambda done, total, _: advance(done / total),
 )
 tabulate(
@@ -45,8 +47,8 @@ for result in results.values():
 #   pooling's is, too.
 # * A stack has no holes if and only if no dilation exceeds the field of the smaller ones. Start at 1, grow at most by
 #   the kernel.
-# * A network learns what lies in its field, to the pixel, and nothing beyond it. To lie there is not enough: how many
-#   paths lead to it decides how easily it is learnt.
+# * A network learns what lies in its field, to the pixel, and nothing beyond it; near a border, what it can reach
+#   without leaving the picture.
 # * What pooling loses is positions, and thin things with them. Skip connections bring them back for less than dilation
 #   costs; most segmentation networks of today go that way, DeepLab and its kin dilate.
 # * In sound, padding has to be on the side of the past, or the network reads the answer.

@@ -24,7 +24,7 @@ SMALLEST, LARGEST = 0.14, 0.32  # radius of the circle around a shape, as a shar
 APART = 0.9  # least distance of two centres, as a share of the sum of their radii
 TRIES = 20  # places tried for a shape before the picture goes without it
 CONTRAST = 70  # least distance of a shape's colour from what lies around it, in levels
-DARKEST_THING = 120  # of bodies and strokes, in levels; their ground is darker by ``CONTRAST`` at least
+DARKEST_THING = 120  # of bodies and strokes, in levels; their ground is darker by ``CONTRAST``, before both are shaded
 NOISE = 8.0  # standard deviation, in levels
 
 
@@ -87,7 +87,7 @@ def draw_strokes(size: tuple[int, int], random: np.random.Generator) -> tuple[np
 
 @dataclass(frozen=True, eq=False)
 class ShapesSample:
-    """One picture of shapes, drawn when it is read."""
+    """One picture of shapes, drawn when it is first read."""
 
     seed: int
     index: int
@@ -103,9 +103,14 @@ class ShapesSample:
         """Pixels of each class, and last those ignored: none."""
         return counted(self.read()[1], len(NAMES))
 
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Draw it."""
+    @cached_property
+    def drawn(self) -> tuple[np.ndarray, np.ndarray]:
+        """Its pixels and its mask; drawn once, since training sees it again and again."""
         return draw(self.size, np.random.default_rng([self.seed, self.index]))
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pixels and the mask."""
+        return self.drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,10 +168,11 @@ def _place(
 
 
 def _contrasting(around: np.ndarray, random: np.random.Generator, darkest: float = 0) -> np.ndarray:
-    while True:
+    for _ in range(1000):  # some surroundings leave hardly a colour, or none
         colour = random.uniform(darkest, 255, 3)
         if np.abs(colour - around).max() >= CONTRAST:
-            return colour
+            break
+    return colour
 
 
 def _edge(row: np.ndarray, column: np.ndarray, y: float, x: float, turn: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,17 +235,17 @@ def _joined(box: Box, other: Box) -> Box | None:
     return None
 
 
-@cache
+@lru_cache(4096)
 def _span(start: int, stop: int) -> Indices:
     return Indices(start, (1 << (stop - start)) - 1) if stop > start else EMPTY
 
 
-@lru_cache(4096)
+@lru_cache(256)
 def _spread(bits: int, by: int) -> int:
     return int(("0" * (by - 1)).join(bin(bits)[2:]), 2)
 
 
-@lru_cache(4096)
+@lru_cache(512)
 def _sum(many: int, few: int) -> int:
     if few & few + 1 == 0:  # a run of ones: double what is covered until it is all
         covered, wanted = 1, few.bit_length()

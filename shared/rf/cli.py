@@ -14,7 +14,7 @@ from shared.cli import Parser, positive, positive_float
 from shared.errors import InputError
 from shared.rf.field import percent
 from shared.rf.gridding import design
-from shared.rf.spec import Spec, parse
+from shared.rf.spec import LONGEST, Spec, parse
 
 EXAMPLES = """
 networks:
@@ -40,7 +40,7 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"atrous {version('atrous')}")
     top.add_argument("networks", metavar="NETWORK", nargs="*", help='such as 3@1,2,4,8 or "2@1,2,4*3 causal"')
     top.add_argument("--design", type=positive, metavar="N", help="find the cheapest gap-free stack that sees N inputs")
-    top.add_argument("--kernel", type=positive, default=3, metavar="K", help="kernel of the design (default: 3)")
+    top.add_argument("--kernel", type=positive, metavar="K", help="kernel of the design (default: 3)")
     top.add_argument("--causal", action="store_true", help="the design sees only the past")
     top.add_argument("--rate", type=positive_float, metavar="HZ", help="inputs a second: say it in milliseconds, too")
     top.add_argument("--json", action="store_true", help="the answers as JSON")
@@ -55,13 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = top.parse_args(argv)
     if not arguments.networks and not arguments.design:
         top.error("give a network, such as 3@1,2,4,8, or --design N")
+    if not arguments.design and (arguments.causal or arguments.kernel is not None):
+        top.error("--kernel and --causal are of --design; of a network say it like '2@1,2,4 causal'")
+    if arguments.design and arguments.design > LONGEST:
+        top.error(f"--design {arguments.design}: at most {LONGEST:,} inputs")
     return cli.run(top.prog, lambda: _answer(arguments), arguments.debug)
 
 
 def _answer(arguments: Namespace) -> None:
     specs = [_parsed(text) for text in arguments.networks]
     if arguments.design:
-        specs.append(_designed(arguments.design, arguments.kernel, arguments.causal))
+        specs.append(_designed(arguments.design, arguments.kernel or 3, arguments.causal))
     if arguments.json:
         print(json.dumps([_facts(spec, arguments.rate) for spec in specs], indent=2))
     else:

@@ -31,6 +31,8 @@ HEAT = LinearSegmentedColormap.from_list("paths", ["#cfe3f1", BLUE, "#001d33"])
 """From one path to the most; what is not read is masked and stays white."""
 WIDEST_MAP = 300  # beyond that a pixel of the picture would hide the holes
 LONGEST_NAME, LONGEST_LINE = 90, 76
+MOST_WORK = 2 * 10**7  # additions; beyond it only what is read is drawn, as it is
+MOST_PATHS = 10**100  # beyond it, when their squares would be no floats any more
 
 
 def visualize_receptive_field(
@@ -107,10 +109,13 @@ def _row(figure: Figure | SubFigure, subject: Field | Spec) -> None:
     if not field.size:
         figure.add_subplot().set_axis_off()
         return
-    paths = subject.paths if isinstance(subject, Spec) else Paths.of(field)
+    countable = isinstance(subject, Spec) and subject.work <= MOST_WORK
+    paths = subject.paths if countable else Paths.of(field)
+    if max(paths.counts) > MOST_PATHS:
+        paths = Paths.of(field)
     if squared:
         left, right = figure.subplots(1, 2, width_ratios=[1.9, 1])
-        read_map(right, field, _ways(subject))
+        read_map(right, field, _ways(subject) if paths.counts != Paths.of(field).counts else None)
     else:
         left = figure.add_subplot()
     comb(left, paths, subject.spread.sigma if isinstance(subject, Spec) else None)

@@ -78,6 +78,15 @@ class Spec:
         return _folded(self.network, Paths.of, Paths())
 
     @property
+    def work(self) -> int:
+        """About how many additions it takes to count the paths.
+
+        >>> parse("3@1,2 > (1 | 3)").work
+        90
+        """
+        return self.field.size * _taps(self.network)
+
+    @property
     def ways(self) -> Ways:
         """The same, apart for each way through the branches; ValueError if they are too many."""
         return _folded(self.network, Ways.of, Ways())
@@ -99,6 +108,16 @@ class Spec:
             return verdict(kernels, rates)
         widest = self.field.widest_gap
         return f"gridded: the widest gap is {widest}" if widest else "gap-free"
+
+
+def _taps(network: Network) -> int:
+    total = 0
+    for part in network:
+        if isinstance(part, Branches):
+            total += sum(map(_taps, part.networks))
+        elif part:
+            total += part.kernel_size
+    return total
 
 
 def parse(text: str) -> Spec:

@@ -126,7 +126,7 @@ def test_a_label_is_the_same_for_the_whole_sound_and_matters() -> None:
 @pytest.mark.parametrize(
     ("kind", "condition", "reason"),
     [
-        ("labels", None, "the model needs label"),
+        ("labels", None, "the model needs a label"),
         ("labels", Condition(torch.tensor([0, 1]), torch.zeros(2, 4, 3)), "takes no frames"),
         ("frames", Condition(torch.tensor([0, 1])), "takes no label"),
         ("frames", Condition(frames=torch.zeros(2, 3, 9)), r"frames are \[b, 4, 1 or more\], not \[2, 3, 9\]"),

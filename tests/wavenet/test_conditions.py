@@ -53,7 +53,6 @@ def test_a_part_has_the_label_of_its_file() -> None:
     [
         (["a/one.wav", "a/two.wav"], "name", "no part of names such as one.wav says who"),
         (["a/x_1.wav", "a/y_2.wav"], "name:3", "names have 2 parts"),
-        (["a/x_1.wav", "a/x_2.wav"], "folder", "all 2 recordings have the label a"),
         (["a/x_1.wav", "a/x_2.wav"], "missing.csv", "no such file"),
     ],
 )
@@ -66,6 +65,26 @@ def test_a_recording_that_the_table_lacks_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,ann\n")
     with pytest.raises(InputError, match=r"lacks 1 recordings, such as b.wav"):
         labels_of(tracks("a.wav", "b.wav"), str(tmp_path / "t.csv"))
+
+
+def test_names_that_occur_twice_are_told_apart_by_their_path_or_refused(tmp_path: Path) -> None:
+    files, table = tracks("d/ann/0.wav", "d/bob/0.wav"), tmp_path / "t.csv"
+    table.write_text("ann/0.wav,ann\nbob/0,bob\n")
+    assert list(labels_of(files, str(table)).values()) == ["ann", "bob"]
+    table.write_text("0,ann\n0,bob\n")
+    with pytest.raises(InputError, match="gives 0 two labels"):
+        labels_of(files, str(table))
+
+
+def test_frames_of_another_hop_are_refused_before_training(tmp_path: Path) -> None:
+    np.save(tmp_path / "sound.npy", np.zeros((20, 61), np.float32))  # a hop of 50
+    conditions = Conditions(small_network(frames=Frames(channels=20, hop=100)).config, frames=str(tmp_path))
+    with pytest.raises(InputError, match="holds 61 frames where 3,000 samples at a hop of 100 make 31"):
+        conditions.check([sound()])
+    np.save(tmp_path / "sound.npy", np.zeros((20, 32), np.float32))
+    conditions.check([sound(), Part(sound(), 100, 50)])
+    with pytest.raises(InputError, match="would serve two recordings"):
+        conditions.check([sound(), ArrayTrack("y/sound.wav", sound().wave)])
 
 
 def sound(samples: int = 3000) -> ArrayTrack:
@@ -100,7 +119,7 @@ def test_stored_frames_do_as_the_sounds_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (None, "no such file; every recording needs its frames"),
+        (None, "no such file; frames lie in NAME.npy"),
         (b"not numpy", "is no .npy file of numbers"),
         (np.zeros((3, 20), np.float32), "holds float32 of 3 × 20"),
         (np.zeros((20, 5), np.int64), "holds int64"),
@@ -116,7 +135,7 @@ def test_frames_that_cannot_be_used_are_refused(tmp_path: Path, content: object,
         np.save(path, content, allow_pickle=True)
     conditions = Conditions(small_network(frames=Frames(channels=20, hop=100)).config, frames=str(tmp_path))
     with pytest.raises(InputError, match=reason) as raised:
-        conditions.of([(sound(), 0)], 10, 20)
+        conditions.check([sound()])
     assert "sound.npy" in str(raised.value)
 
 

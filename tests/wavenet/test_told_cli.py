@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.wavenet.command_line import TINY, one_line_error
 from wavenet import audio, wav
@@ -43,15 +44,20 @@ def test_speakers_are_learnt_from_the_names_and_kept_with_the_model(voices: Path
 
 
 def test_clips_take_turns_among_speakers_and_a_speaker_matters(voices: Path, tmp_path: Path) -> None:
+    model = WaveNet.from_pretrained(voices)
+    with torch.no_grad():  # two steps have taught it next to nothing
+        model.output.weight.normal_()
+        model.conditioning.label.weight.mul_(20)
+    model.save_pretrained(tmp_path / "loud")
+
     def clips(out: str, *speakers: str) -> list[bytes]:
         given = ["--speaker", *speakers, "-n", "2", "--seconds", "0.02", "-o", str(tmp_path / out), "-q"]
-        assert main(["generate", str(voices), *given]) == 0
+        assert main(["generate", str(tmp_path / "loud"), *given]) == 0
         return [path.read_bytes() for path in sorted((tmp_path / out).glob("*.wav"))]
 
     both, anns = clips("both", "ann", "bob"), clips("anns", "ann")
     assert both[0] == anns[0]
-    model = WaveNet.from_pretrained(voices)
-    assert (model.conditioning.label.weight[0] != model.conditioning.label.weight[1]).any()
+    assert both[1] != anns[1]
 
 
 def test_a_told_clip_is_gone_on_with_in_its_own_voice(voices: Path, tmp_path: Path) -> None:
@@ -69,6 +75,7 @@ def test_a_told_clip_is_gone_on_with_in_its_own_voice(voices: Path, tmp_path: Pa
 def test_training_goes_on_with_its_speakers(choir: Path, voices: Path) -> None:
     assert main(["train", "--resume", str(voices), "--steps", "3", "-q"]) == 0
     assert main(["evaluate", str(voices), str(choir), "-q", "--json"]) == 0
+    assert main(["evaluate", str(voices), str(choir / "0_ann_0.wav"), "--speakers", "name:2", "-q"]) == 0
 
 
 def test_a_vocoder_makes_each_recording_again_at_its_own_length(vocoder: Path, choir: Path, tmp_path: Path) -> None:
@@ -81,8 +88,6 @@ def test_a_vocoder_makes_each_recording_again_at_its_own_length(vocoder: Path, c
 
 
 def test_stored_frames_are_made_into_what_their_sound_is(vocoder: Path, choir: Path, tmp_path: Path) -> None:
-    import torch
-
     source = choir / "1_bob_1.wav"
     mel = WaveNet.from_pretrained(vocoder).config.frames
     np.save(tmp_path / "stored.npy", mel.of(torch.from_numpy(audio.read(source))).numpy())
@@ -90,6 +95,19 @@ def test_stored_frames_are_made_into_what_their_sound_is(vocoder: Path, choir: P
         assert main(["vocode", str(vocoder), str(given), "-o", str(tmp_path / out), "-q"]) == 0
     sounds = [audio.read(tmp_path / name) for name in ("a.wav", "b.wav")]
     assert np.array_equal(sounds[0][: len(sounds[1])], sounds[1])
+
+
+def test_features_of_ones_own_are_learnt_from(choir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "features"
+    folder.mkdir()
+    for path in choir.iterdir():
+        count = 1 + len(audio.read(path)) // 200
+        np.save(folder / f"{path.stem}.npy", np.random.default_rng(0).normal(5, 2, (6, count)).astype(np.float32))
+    out = tmp_path / "run"
+    assert main(["train", str(choir), "-o", str(out), "--features", str(folder), *SMALL]) == 0
+    frames = WaveNet.from_pretrained(out).config.frames
+    assert (frames.channels, round(frames.mean), round(frames.deviation)) == (6, 5, 2)
+    assert main(["vocode", str(out), str(folder / "0_ann_0.npy"), "-o", str(tmp_path / "a.wav"), "-q"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -103,7 +121,10 @@ def test_stored_frames_are_made_into_what_their_sound_is(vocoder: Path, choir: P
         (["vocode", "VOCODER", "missing.wav", "-o", "y.wav"], "missing.wav: cannot be opened"),
         (["vocode", "VOCODER", "missing.npy", "-o", "y.wav"], "no such file"),
         (["vocode", "VOCODER", "x.wav", "-o", "y.mp3"], "name it y.wav"),
+        (["vocode", "VOCODER", "CHOIR", "-o", "y.wav"], "6 sounds need a folder"),
+        (["vocode", "VOCODER", "CHOIR", "-o", "y/", "--temperature", "-1"], "--temperature -1.0: a number from 0 up"),
         (["train", "CHOIR", "--steps", "1", "--speakers", "name:9"], "names have 3 parts"),
+        (["train", "CHOIR", "--steps", "1", "--features", "CHOIR"], "holds no .npy files that can be used"),
         (["train", "--resume", "VOICES", "--mel"], "--resume takes everything from the run"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from wavenet.model import WaveNetConfig
 
 FIELDS = re.compile(r"[_\-. ]+")
 MOST_BYTES = 2**31  # of a file of frames
+SLACK = 4  # frames that a file may hold more or fewer than its recording makes: tools differ at the ends
 
 
 class Conditions:
@@ -29,7 +30,22 @@ class Conditions:
 
     def __init__(self, config: WaveNetConfig, labels: Mapping[str, str] | None = None, frames: str = ""):
         self.config, self.labels, self.folder = config, labels or {}, frames
-        self._stored: dict[Path, np.ndarray] = {}  # mapped, so that it costs addresses and no memory
+
+    def check(self, tracks: Sequence[Track]) -> None:
+        """InputError where a track lacks what the model wants to be told; to be asked before hours of training."""
+        told, seen = self.config.frames, {}
+        for track in {whole(each)[0].name: whole(each)[0] for each in tracks}.values():
+            if self.config.labels:
+                self._label(track.name)
+            if told is None or isinstance(told, Mel):
+                continue
+            path = self._path(track)
+            if seen.setdefault(path, track.name) != track.name:
+                raise refusal(path, f"would serve two recordings, {shown(track.name)} too", "give them different names")
+            count, expected = read_frames(path, told).shape[1], 1 + track.samples // told.hop
+            if abs(count - expected) > SLACK:
+                reason = f"holds {count} frames where {track.samples:,} samples at a hop of {told.hop} make {expected}"
+                raise refusal(path, reason, "compute it with this hop at 16 kHz, or set model.frames.hop")
 
     def of(self, places: Sequence[tuple[Track, int]], context: int, targets: int) -> Condition:
         """For excerpts whose targets begin at these places of their tracks."""
@@ -44,11 +60,14 @@ class Conditions:
             begins.append(first * told.hop - start)
         return Condition(label, torch.stack(frames), tuple(begins))
 
+    def _path(self, track: Track) -> Path:
+        return Path(self.folder) / f"{Path(track.name).stem}.npy"
+
     def _label(self, file: str) -> int:
         try:
             return self.config.labels.index(self.labels[file])
         except ValueError as error:
-            raise InputError(f"{shown(file)}: its label {error}") from None
+            raise InputError(f"{shown(file)}: its label {error}; leave it out, or train anew with it") from None
 
     def _frames(self, track: Track, first: int, last: int) -> torch.Tensor:
         told = self.config.frames
@@ -57,10 +76,7 @@ class Conditions:
         found, begin = whole(track)
         if begin % told.hop:
             raise InputError(f"{found.name}: is cut within a frame for validation; give more than one recording")
-        path = Path(self.folder) / f"{Path(found.name).stem}.npy"
-        if path not in self._stored:
-            self._stored[path] = read_frames(path, told)
-        stored = self._stored[path]
+        stored = read_frames(self._path(found), told, whole=False)
         places = np.clip(np.arange(first, last) + begin // told.hop, 0, stored.shape[1] - 1)
         return torch.from_numpy(np.ascontiguousarray(stored[:, places], dtype=np.float32))
 
@@ -73,23 +89,29 @@ def whole(track: Track) -> tuple[Track, int]:
     return track, begin
 
 
-def read_frames(path: Path, frames: Frames) -> np.ndarray:
-    """Frames from a file, ``[channels, f]``, mapped into memory; InputError for what is none."""
+def read_frames(path: Path, frames: Frames, *, whole: bool = True) -> np.ndarray:
+    """Frames from a file, ``[channels, f]``, mapped into memory; InputError for what is none.
+
+    Only with ``whole`` is every number looked at.
+    """
     try:
         if path.stat().st_size > MOST_BYTES:
             raise refusal(path, f"is larger than {MOST_BYTES:,} bytes", "cut it into pieces")
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise refusal(path, "no such file", "every recording needs its frames, NAME.npy") from None
+        raise refusal(path, "no such file", "frames lie in NAME.npy for each recording NAME") from None
     except (OSError, ValueError, EOFError) as error:
         raise refusal(
             path, f"is no .npy file of numbers ({' '.join(str(error).split())[:80]})", "save an array"
         ) from None
+    if not isinstance(stored, np.ndarray):
+        stored.close()
+        raise refusal(path, "is an archive of arrays", "save one array, by numpy.save")
     if stored.ndim != 2 or stored.shape[0] != frames.channels or not stored.shape[1] or stored.dtype.kind != "f":
-        shape = " × ".join(map(str, stored.shape))
+        shape = " × ".join(map(str, stored.shape)) or "no axes"
         wanted = f"floats, {frames.channels} channels × frames"
         raise refusal(path, f"holds {stored.dtype} of {shape}", f"{wanted} are needed; transpose or convert it")
-    if not np.isfinite(stored).all():
+    if whole and not np.isfinite(stored).all():
         raise refusal(path, "holds numbers that are NaN or infinite", "compute it again")
     return stored
 
@@ -99,7 +121,8 @@ def labels_of(tracks: Sequence[Track], by: str) -> dict[str, str]:
 
     ``name`` takes the part of the file names, between ``_ - .`` and blanks, that says who: not a number, and of the
     parts that differ the one with the fewest values. ``name:N`` takes the N-th, counted from 1. A table is a CSV or
-    TSV file whose first column is a file's name or stem and whose second is its label. InputError where that fails.
+    TSV file whose first column is a file's name or stem, or the end of its path where names occur twice, and whose
+    second is its label. InputError where that fails.
     """
     files = sorted({whole(track)[0].name for track in tracks})
     if by == "folder":
@@ -108,9 +131,6 @@ def labels_of(tracks: Sequence[Track], by: str) -> dict[str, str]:
         found = _from_names(files, by.partition(":")[2])
     else:
         found = _from_table(files, Path(by))
-    if len(set(found.values())) < 2:
-        only = shown(next(iter(found.values())))
-        raise InputError(f"--speakers {by}: all {len(files)} recordings have the label {only}; leave the flag out")
     return found
 
 
@@ -118,7 +138,7 @@ def _from_names(files: Sequence[str], number: str) -> dict[str, str]:
     parts = {file: FIELDS.split(Path(file).stem) for file in files}
     counts = {len(each) for each in parts.values()}
     if number:
-        if not number.isdigit() or not 1 <= int(number) <= min(counts):
+        if not number.isdecimal() or not 1 <= int(number) <= min(counts):
             raise InputError(
                 f"--speakers name:{number}: names have {min(counts)} parts or more; give 1 to {min(counts)}"
             )
@@ -126,7 +146,7 @@ def _from_names(files: Sequence[str], number: str) -> dict[str, str]:
     candidates = []
     for at in range(min(counts)):
         values = {each[at] for each in parts.values()}
-        if len(values) > 1 and not any(value.isdigit() for value in values) and len(values) <= len(files) / 2:
+        if len(values) > 1 and not any(value.isdecimal() for value in values) and len(values) <= len(files) / 2:
             candidates.append((len(values), at))
     if not candidates:
         example = shown(Path(files[0]).name)
@@ -144,12 +164,20 @@ def _from_table(files: Sequence[str], path: Path) -> dict[str, str]:
         raise refusal(path, "no such file", "--speakers takes name, name:N, folder or a table of files") from None
     except (OSError, UnicodeDecodeError) as error:
         raise refusal(path, f"cannot be read ({error})", "give a CSV or TSV file in UTF-8") from None
-    delimiter = "\t" if "\t" in text else ","
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if len(row) >= 2]
-    table = {key: row[1].strip() for row in rows for key in (row[0].strip(), Path(row[0].strip()).stem)}
+    try:
+        rows = [row for row in csv.reader(text.splitlines(), delimiter="\t" if "\t" in text else ",") if len(row) >= 2]
+    except csv.Error as error:
+        raise refusal(path, f"is no table ({error})", "give a CSV or TSV file in UTF-8") from None
+    table: dict[str, str] = {}
+    for name, label, *_ in rows:
+        key = name.strip().replace("\\", "/").removeprefix("./")
+        if table.setdefault(key, label.strip()) != label.strip():
+            raise refusal(
+                path, f"gives {shown(key)} two labels", "name files by as much of their path as tells them apart"
+            )
     found, lacking = {}, []
     for file in files:
-        label = table.get(Path(file).name) or table.get(Path(file).stem)
+        label = next((table[key] for key in _spellings(Path(file)) if table.get(key)), None)
         if label:
             found[file] = label
         else:
@@ -157,3 +185,11 @@ def _from_table(files: Sequence[str], path: Path) -> dict[str, str]:
     if lacking:
         raise refusal(path, f"lacks {len(lacking)} recordings, such as {shown(lacking[0])}", "add a line for each")
     return found
+
+
+def _spellings(file: Path) -> Iterator[str]:
+    """How a table may name a file, the longest first: a path's end, with or without the name's own."""
+    for at in range(len(file.parts)):
+        ending = Path(*file.parts[at:])
+        yield ending.as_posix()
+        yield ending.with_suffix("").as_posix()

@@ -89,7 +89,8 @@ def refusal_of_picture(capsys, tmp_path) -> str:
         (["x" * 500], "x…'"),
         (["3", "--desing", "4"], "no option --desing, did you mean --design?"),
         (["--design", "9", "--kernel", "1"], "--kernel 1: "),
-        (["--design", "300000"], "wider than 262,144"),
+        (["--design", "300000"], "--design 300000: at most 262,144 inputs"),
+        (["3@2", "--causal"], "--kernel and --causal are of --design"),
         (["3", "--rate", "0"], "--rate"),
     ],
 )

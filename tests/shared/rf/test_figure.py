@@ -29,6 +29,8 @@ PICTURES = {
     "growth": lambda: DilatedConvVisualizer().growth(),
     "growth of 2": lambda: DilatedConvVisualizer(2).growth(6),
     "tree": lambda: DilatedConvVisualizer(2).tree(),
+    "too many paths to shade": lambda: visualize_receptive_field("3*1000"),
+    "too wide to count": lambda: visualize_receptive_field("1000*200"),
     "module": lambda: visualize_receptive_field(DilatedConvNet(3, 2, (2, 4, 8)), shape=(3, 48, 64)),
     "module of sound": lambda: visualize_receptive_field(CausalConv1d(1, 2, 3, dilation=9), shape=(1, 60)),
     "module that reads everything": lambda: visualize_receptive_field(ASPPLIKE, shape=(3, 20, 30)),

@@ -1,0 +1,54 @@
+"""What ``wavenet train`` is asked to tell the network, from flags to settings."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from shared.errors import InputError, refusal
+from wavenet.conditioning import Frames
+from wavenet.mel import Mel
+from wavenet.run import Run
+
+LOOKED_AT = 50  # files of features, for their mean and deviation
+
+
+def with_conditions(arguments: Namespace, run: Run) -> Run:
+    """The run with ``--speakers``, ``--mel`` and ``--features``."""
+    if arguments.speakers:
+        run = replace(run, speakers=speakers_of(arguments.speakers))
+    if arguments.mel and arguments.features:
+        raise InputError("--mel and --features: sound is made of one of them; leave the other out")
+    if arguments.mel:
+        return replace(run, model=replace(run.model, frames=Mel()))
+    if arguments.features:
+        folder = Path(arguments.features).resolve()
+        return replace(run, features=str(folder), model=replace(run.model, frames=frames_in(folder)))
+    return run
+
+
+def speakers_of(how: str) -> str:
+    """The setting for ``--speakers``; a table's path becomes absolute."""
+    return how if how in ("name", "folder") or how.startswith("name:") else str(Path(how).resolve())
+
+
+def frames_in(folder: Path) -> Frames:
+    """What the features in a folder are, by its first files; the hop is the default one, unless set."""
+    sums, channels = np.zeros(3), 0
+    for path in islice(sorted(folder.glob("*.npy")), LOOKED_AT):
+        try:
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            raise refusal(path, "is no .npy file of numbers", "save an array, by numpy.save") from None
+        if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind != "f":
+            raise refusal(path, "holds no table of floats", "channels × frames are needed")
+        channels = channels or values.shape[0]
+        sums += (values.size, values.sum(dtype=np.float64), np.square(values, dtype=np.float64).sum())
+    if not channels or not np.isfinite(sums).all():
+        raise refusal(folder, "holds no .npy files that can be used", "--features takes a folder of NAME.npy")
+    mean = sums[1] / sums[0]
+    return Frames(channels=channels, mean=float(mean), deviation=float(max(1e-6, sums[2] / sums[0] - mean**2) ** 0.5))

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recipes.lesson.experiments.fit import channels_last, fit, held_back
+from recipes.lesson.experiments.fit import channels_last, fit, held_back, tests
 from recipes.lesson.experiments.networks import normed_stack
+from recipes.lesson.experiments.trial import Arm, Numbers
 from shared import rf
 
 TESTS = 128  # test pictures, each of which comes twice
@@ -148,3 +149,17 @@ def knee(accuracy: np.ndarray, at: np.ndarray) -> int:
     3
     """
     return int(max(at[accuracy >= 0.75], default=0))
+
+
+def measured(arm: Arm, shape: tuple[int, ...], thickness: int, *, steps: int, seed: int, effort: float) -> Numbers:
+    """An arm's network, trained: accuracy by distance beside its prediction, the farthest that is good, the error."""
+    network = trained_on_bars(arm.make(), shape, thickness, steps=steps * effort, seed=seed)
+    count = tests(TESTS, effort)
+    accuracy = accuracy_by_distance(network, shape, thickness, seed=seed, count=count)
+    expected = predicted_by_distance(arm.rates, shape, thickness, seed=seed, count=count)
+    return {
+        "accuracy": accuracy,
+        "predicted": expected,
+        "knee": np.array(knee(accuracy, distances(shape))),
+        "off": np.abs(accuracy - expected).mean(),
+    }

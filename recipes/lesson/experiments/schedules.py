@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from recipes.lesson.experiments import cues
 from recipes.lesson.experiments.drawing import BLUE, INK, PALE, band, predicted
-from recipes.lesson.experiments.fit import tests
 from recipes.lesson.experiments.networks import normed_stack
 from recipes.lesson.experiments.trial import Arm, Claim, Experiment, Numbers, Result
 from shared import rf
@@ -36,17 +35,8 @@ ARMS = (
 
 def measure(arm: Arm, seed: int, effort: float) -> Numbers:
     """Accuracy by distance beside its prediction, the farthest distances at which both are good, and beyond."""
-    network = cues.trained_on_bars(arm.make(), SHAPE, THICKNESS, steps=STEPS * effort, seed=seed)
-    count = tests(cues.TESTS, effort)
-    accuracy = cues.accuracy_by_distance(network, SHAPE, THICKNESS, seed=seed, count=count)
-    expected = cues.predicted_by_distance(arm.rates, SHAPE, THICKNESS, seed=seed, count=count)
-    return {
-        "accuracy": accuracy,
-        "predicted": expected,
-        "knee": np.array(cues.knee(accuracy, AT)),
-        "off": np.abs(accuracy - expected).mean(),
-        "beyond": accuracy[predicted_knee(arm) < AT].mean(),
-    }
+    found = cues.measured(arm, SHAPE, THICKNESS, steps=STEPS, seed=seed, effort=effort)
+    return {**found, "beyond": found["accuracy"][predicted_knee(arm) < AT].mean()}
 
 
 def predicted_knee(arm: Arm) -> int:

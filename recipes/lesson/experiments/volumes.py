@@ -11,7 +11,6 @@ from torch import nn
 
 from recipes.lesson.experiments import cues
 from recipes.lesson.experiments.drawing import BLUE, CORAL, INK, PALE, band
-from recipes.lesson.experiments.fit import tests
 from recipes.lesson.experiments.networks import normed_stack
 from recipes.lesson.experiments.trial import Arm, Claim, Experiment, Numbers, Result
 from shared import rf
@@ -49,16 +48,7 @@ ARMS = (
 
 def measure(arm: Arm, seed: int, effort: float) -> Numbers:
     """Accuracy by distance along the long axis, beside what the read sets say."""
-    network = cues.trained_on_bars(arm.make(), SHAPE, THICKNESS, steps=STEPS * effort, seed=seed)
-    count = tests(cues.TESTS, effort)
-    accuracy = cues.accuracy_by_distance(network, SHAPE, THICKNESS, seed=seed, count=count)
-    expected = cues.predicted_by_distance(arm.rates, SHAPE, THICKNESS, seed=seed, count=count)
-    return {
-        "accuracy": accuracy,
-        "predicted": expected,
-        "knee": np.array(cues.knee(accuracy, AT)),
-        "off": np.abs(accuracy - expected).mean(),
-    }
+    return cues.measured(arm, SHAPE, THICKNESS, steps=STEPS, seed=seed, effort=effort)
 
 
 def judge(result: Result) -> list[Claim]:

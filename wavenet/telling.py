@@ -11,6 +11,7 @@ import numpy as np
 
 from shared.errors import InputError, refusal
 from wavenet.conditioning import Frames
+from wavenet.data.conditions import mapped
 from wavenet.mel import Mel
 from wavenet.run import Run
 
@@ -40,11 +41,8 @@ def frames_in(folder: Path) -> Frames:
     """What the features in a folder are, by its first files; the hop is the default one, unless set."""
     sums, channels = np.zeros(3), 0
     for path in islice(sorted(folder.glob("*.npy")), LOOKED_AT):
-        try:
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            raise refusal(path, "is no .npy file of numbers", "save an array, by numpy.save") from None
-        if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind != "f":
+        values = mapped(path)
+        if values.ndim != 2 or values.dtype.kind != "f":
             raise refusal(path, "holds no table of floats", "channels × frames are needed")
         channels = channels or values.shape[0]
         sums += (values.size, values.sum(dtype=np.float64), np.square(values, dtype=np.float64).sum())

@@ -89,11 +89,8 @@ def whole(track: Track) -> tuple[Track, int]:
     return track, begin
 
 
-def read_frames(path: Path, frames: Frames, *, whole: bool = True) -> np.ndarray:
-    """Frames from a file, ``[channels, f]``, mapped into memory; InputError for what is none.
-
-    Only with ``whole`` is every number looked at.
-    """
+def mapped(path: Path) -> np.ndarray:
+    """The array of a .npy file, mapped into memory; InputError for what is none."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise refusal(path, f"is larger than {MOST_BYTES:,} bytes", "cut it into pieces")
@@ -107,6 +104,15 @@ def read_frames(path: Path, frames: Frames, *, whole: bool = True) -> np.ndarray
     if not isinstance(stored, np.ndarray):
         stored.close()
         raise refusal(path, "is an archive of arrays", "save one array, by numpy.save")
+    return stored
+
+
+def read_frames(path: Path, frames: Frames, *, whole: bool = True) -> np.ndarray:
+    """Frames from a file, ``[channels, f]``, mapped into memory; InputError for what is none.
+
+    Only with ``whole`` is every number looked at.
+    """
+    stored = mapped(path)
     if stored.ndim != 2 or stored.shape[0] != frames.channels or not stored.shape[1] or stored.dtype.kind != "f":
         shape = " × ".join(map(str, stored.shape)) or "no axes"
         wanted = f"floats, {frames.channels} channels × frames"

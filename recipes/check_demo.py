@@ -15,8 +15,8 @@ import sys
 
 import numpy as np
 
+from wavenet.commands.demo import TEMPERATURE
 from wavenet.data.plucks import SCALE, melody
-from wavenet.demo import TEMPERATURE
 from wavenet.model import WaveNet
 from wavenet.pitch import cents_off, track_pitch
 from wavenet.sampler import generate

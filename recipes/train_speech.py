@@ -15,7 +15,7 @@ from shared import cli
 from shared.config import with_settings
 from shared.training.settings import Plan
 from wavenet import trainer
-from wavenet.commands import finished, source_of
+from wavenet.commands.train import finished, source_of
 from wavenet.model import PRESETS
 from wavenet.run import Run, TrainConfig
 

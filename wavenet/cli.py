@@ -133,6 +133,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
 
     def call() -> int | None:
-        return getattr(importlib.import_module("wavenet.commands"), arguments.command)(arguments)
+        return importlib.import_module(f"wavenet.commands.{arguments.command}").run(arguments)
 
     return cli.run(f"wavenet {arguments.command}", call, arguments.debug)

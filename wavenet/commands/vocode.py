@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import shlex
 import sys
 from argparse import Namespace
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from shared.cli import INTERRUPTED
+from shared.cli import INTERRUPTED, seed_of
 from shared.errors import InputError, refusal
 from shared.folders import is_folder, walk
 from shared.training import machine
@@ -40,8 +41,11 @@ class Told:
     samples: int
 
 
-def vocode(arguments: Namespace, seed: int) -> int:
+def run(arguments: Namespace) -> int:
     """Make a WAV of every input; each takes the next seed, whatever it is drawn together with."""
+    logging.getLogger("wavenet").setLevel(logging.ERROR if arguments.quiet else logging.WARNING)
+    machine.use_threads(arguments.threads)
+    seed = seed_of(arguments)
     model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
     mel = model.config.frames
     if mel is None:

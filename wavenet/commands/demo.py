@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from shared.cli import seed_of
 from shared.errors import InputError
 from shared.files import numbered
 from shared.training import machine
 from shared.training.progress import clock
 from shared.training.settings import Plan
 from wavenet import audio, figures, trainer
-from wavenet.commands import finished
+from wavenet.commands.train import finished
 from wavenet.data import Plucks
 from wavenet.data.plucks import melody
 from wavenet.model import PRESETS, WaveNet
@@ -32,8 +33,9 @@ MODEL = PRESETS["tiny"]
 TRAIN = TrainConfig(learning_rate=1e-2, evaluations=8, previews=0)
 
 
-def run(arguments: Namespace, seed: int) -> int:
+def run(arguments: Namespace) -> int:
     """Train, generate, draw, and say what was made and what to try next."""
+    seed = seed_of(arguments)
     if arguments.seconds * audio.RATE < 1:
         raise InputError(f"--seconds {arguments.seconds}: less than one sample")
     folder = Path(arguments.out) if arguments.out else numbered(Path("demo"))

@@ -15,8 +15,9 @@ import sys
 
 import numpy as np
 
-from wavenet.commands.demo import TEMPERATURE
+from wavenet.commands.demo import DRAWING
 from wavenet.data.plucks import SCALE, melody
+from wavenet.distributions import Drawing
 from wavenet.model import WaveNet
 from wavenet.pitch import cents_off, track_pitch
 from wavenet.sampler import generate
@@ -46,13 +47,14 @@ def main() -> int:
     parser.add_argument("run", help="the folder that `wavenet demo` wrote")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--temperature", type=float, default=TEMPERATURE)
+    parser.add_argument("--temperature", type=float, default=DRAWING.temperature)
     arguments = parser.parse_args()
 
     model = WaveNet.from_pretrained(arguments.run)
     samples = round(arguments.seconds * model.sample_rate)
     seeds = range(100, 100 + arguments.seeds)  # not the one of demo.wav
-    generated = measure(generate(model, samples, seeds=seeds, temperature=arguments.temperature).numpy())
+    drawing = Drawing(temperature=arguments.temperature)
+    generated = measure(generate(model, samples, seeds=seeds, drawing=drawing).numpy())
     real = measure(np.stack([melody(arguments.seconds, np.random.default_rng([7, seed])) for seed in seeds]))
     print(f"{'':12} {'real':>8} {'generated':>10} {'ratio':>7} {'at least':>9}")
     passed = True

@@ -15,6 +15,7 @@ from segmentation.data.split import looks_like_video
 from segmentation.metrics import NONE
 from segmentation.palette import legend, overlay, side_by_side
 from segmentation.transforms import resize, resize_ids
+from shared.run_report import spread
 
 FEW = 20  # pairs
 RARE = 0.01  # share of the pixels
@@ -158,12 +159,6 @@ def check(source: Source, progress: Progress | None = None) -> Report:
     samples = source.load(0.0, progress)
     everything = replace(samples, train=[*samples.train, *samples.validation], validation=())
     return Report(everything, isinstance(source, Shapes) or getattr(source, "split", "") == "prefix")
-
-
-def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """At most ``count`` of the samples, evenly over their order."""
-    places = np.linspace(0, len(samples) - 1, min(count, len(samples)))
-    return [samples[round(at)] for at in places]
 
 
 def stacked(*pictures: np.ndarray, gap: int = 8) -> np.ndarray:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from segmentation import figures
-from segmentation.check import spread
 from segmentation.data import PairList, PictureFolder, Shapes, VOCLayout
 from segmentation.evaluate import confusion_png
 from segmentation.metrics import Confusion
@@ -26,12 +23,24 @@ from segmentation.trainer import RESULTS
 from shared.config import from_json, to_json
 from shared.errors import InputError
 from shared.report import Page, Picture
+from shared.run_report import (
+    again,
+    assignment,
+    by_step,
+    destination,
+    differing,
+    flat,
+    length,
+    png_of,
+    settings,
+    spread,
+    step_of,
+)
 from shared.training import checkpoint
 from shared.training.journal import Journal
 from shared.training.progress import clock
 from shared.training.session import METRICS, PREVIEWS
 
-PAGE = "report.html"  # in the run's folder
 MOST_PREVIEWS, HARDEST = 12, 5  # pictures on the page, rows in the list
 WHERE = {PictureFolder: "root", PairList: "path", VOCLayout: "root"}  # the field that ``train DATA`` fills
 FLAGS = {"held": "--val", "classes": "--classes", "encoding": "--encoding", "split": "--split"}
@@ -67,20 +76,15 @@ def report(folder: Path | str) -> Page:
     if run:
         page.section("What it was trained on")
         page.facts(_training(run, state))
-        _settings(page, run)
-        if command := _command(run, state):
-            page.section("Train it again")
-            page.code(command)
-            if state and state["budget"]["seconds"]:
-                page.text("Its length is given in minutes, so it will not end at the same step twice.")
+        page.section("Settings")
+        settings(page, "training", differing(run.train, TrainConfig()))
+        again(page, _command(run, state), state)
     return page
 
 
 def run(arguments: Namespace) -> int:
-    """``segmentation report``. The page in the run's own folder is renewed without asking."""
-    out = Path(arguments.out) if arguments.out else Path(arguments.model) / PAGE
-    if arguments.out and out.exists() and not arguments.force:
-        raise InputError(f"{out}: exists already; choose another name or pass --force")
+    """``segmentation report``."""
+    out = destination(arguments)
     report(arguments.model).write(out)
     print(out)
     return 0
@@ -109,13 +113,13 @@ def _marks(state: dict[str, Any] | None, scores: Scores | None) -> dict[str, str
 
 
 def _progress(page: Page, folder: Path) -> None:
-    png = _png(folder / CURVE)
+    png = png_of(folder / CURVE)
     if png is None and (folder / METRICS).exists():  # it is drawn when a run ends; this one has not
         records = Journal(folder / METRICS).records()
         if any(record.get("loss") is not None for record in records):
             with tempfile.TemporaryDirectory() as aside:
                 figures.curve(records, Path(aside) / CURVE)
-                png = _png(Path(aside) / CURVE)
+                png = png_of(Path(aside) / CURVE)
     if png:
         page.section("How training went")
         alt = "A chart over training steps: the loss, and the mean IoU on held-back pictures."
@@ -148,10 +152,10 @@ def _classes(page: Page, scores: Scores, classes: Classes) -> None:
 
 def _previews(page: Page, folder: Path) -> None:
     found = []
-    for path in spread(sorted(folder.glob("step-*.png"), key=_step), MOST_PREVIEWS):
-        if png := _png(path):
-            alt = f"Rows of held-back pictures at step {_step(path)}: the picture, its true mask, the predicted mask."
-            found.append(Picture(png, f"Step {_step(path):,}", alt))
+    for path in spread(by_step(folder.glob("step-*.png")), MOST_PREVIEWS):
+        if png := png_of(path):
+            alt = f"Rows of held-back pictures at step {step_of(path)}: the picture, its true mask, the predicted mask."
+            found.append(Picture(png, f"Step {step_of(path):,}", alt))
     if found:
         page.section("What it saw along the way")
         page.text("The same held-back pictures each time: the picture, its true mask, the mask that was predicted.")
@@ -164,7 +168,7 @@ def _network(config: ModelConfig) -> dict[str, object]:
     fields = [field.size for field in network.branches]
     return {
         "network": type(config.network).__name__,
-        **{name.replace("_", " "): value for name, value in _flat(config.network) if value != ()},
+        **{name.replace("_", " "): value for name, value in flat(config.network) if value != ()},
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "output stride": f"{network.field.jump} pixels",
         "branches of the pyramid see": f"{' / '.join(map(str, fields))} pixels",
@@ -174,7 +178,7 @@ def _network(config: ModelConfig) -> dict[str, object]:
 
 def _training(run: Run, state: dict[str, Any] | None) -> dict[str, object]:
     facts: dict[str, object] = {"source": type(run.data).__name__}
-    facts |= {name: value for name, value in _flat(run.data) if value not in ("", ())}
+    facts |= {name: value for name, value in flat(run.data) if value not in ("", ())}
     if run.initial:
         facts["started from"] = run.initial
     if state:
@@ -182,39 +186,22 @@ def _training(run: Run, state: dict[str, Any] | None) -> dict[str, object]:
     return facts
 
 
-def _settings(page: Page, run: Run) -> None:
-    usual = dict(_flat(TrainConfig()))
-    rows = [[name, value, usual.get(name)] for name, value in _flat(run.train) if value != usual.get(name)]
-    page.section("Settings")
-    if rows:
-        page.table(["setting", "here", "usually"], rows, caption="Those of training that differ from the usual")
-    else:
-        page.text("All settings of training are the usual ones.")
-
-
-def _command(run: Run, state: dict[str, Any] | None) -> str | None:
-    """What to type to train this again; None where no command says it."""
-    budget = state["budget"] if state else {"steps": None, "seconds": None}
-    length = ["--steps", str(budget["steps"])] if budget["steps"] else []
-    if budget["seconds"]:
-        length += ["--minutes", f"{budget['seconds'] / 60:g}"]
+def _command(run: Run, state: dict[str, Any] | None) -> list[str] | None:
+    """What to type to train this again, in words; None where no command says it."""
     if isinstance(run.data, Shapes):
         seed, weights = run.train.seed, getattr(run.train.loss, "class_weights", ())  # which the data filled in
         loss = dataclasses.replace(DEMO.train.loss, class_weights=weights)
         train = dataclasses.replace(DEMO.train, seed=seed, loss=loss)
         shown = dataclasses.replace(DEMO, data=dataclasses.replace(DEMO.data, seed=seed), train=train)
-        return (
-            shlex.join(["segmentation", "demo", "--seed", str(seed), *length])
-            if to_json(run) == to_json(shown)
-            else None
-        )
+        words = ["segmentation", "demo", "--seed", str(seed), *length(state)]
+        return words if to_json(run) == to_json(shown) else None
     where = WHERE[type(run.data)]
-    words = ["segmentation", "train", getattr(run.data, where), *length]
+    words = ["segmentation", "train", getattr(run.data, where), *length(state)]
     usual = type(run.data)(**{where: ""})
-    for name, value in _flat(run.data):
+    for name, value in flat(run.data):
         if name != where and value != getattr(usual, name):
             by_flag = name in FLAGS and (name != "held" or not isinstance(run.data, VOCLayout))
-            words += [FLAGS[name], str(value)] if by_flag else _set(f"data.{name}", value)
+            words += [FLAGS[name], str(value)] if by_flag else assignment(f"data.{name}", value)
     if run.initial:
         words += ["--from", run.initial]
     elif preset := next((name for name, network in PRESETS.items() if network == run.network), None):
@@ -222,28 +209,11 @@ def _command(run: Run, state: dict[str, Any] | None) -> str | None:
     else:
         values = to_json(run.network)
         for name, value in values.items():
-            words += _set(f"network.{name}", value)
-    usual_settings = dict(_flat(TrainConfig()))
-    for name, value in _flat(run.train):
-        if value != usual_settings.get(name) and not name.endswith("class_weights"):  # those follow from the data
-            words += _set(f"train.{name}", value)
-    return shlex.join(words)
-
-
-def _set(name: str, value: object) -> list[str]:
-    return ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-
-
-def _flat(config: Any, before: str = "") -> Iterator[tuple[str, Any]]:
-    """The fields of a dataclass and of those inside it, with dots in their names."""
-    if before and getattr(config, "tagged", False):
-        yield f"{before}type", type(config).__name__
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            yield from _flat(value, f"{before}{field.name}.")
-        else:
-            yield f"{before}{field.name}", value
+            words += assignment(f"network.{name}", value)
+    for name, value, _ in differing(run.train, TrainConfig()):
+        if not name.endswith("class_weights"):  # those follow from the data
+            words += assignment(f"train.{name}", value)
+    return words
 
 
 def _scores(path: Path, classes: Classes) -> Scores | None:
@@ -258,20 +228,6 @@ def _scores(path: Path, classes: Classes) -> Scores | None:
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{path}: is no evaluation of this model ({text}); remove it, and it is left out") from None
-
-
-def _png(path: Path) -> bytes | None:
-    """The content of a picture; None where there is none, or it is not whole."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    return content if content.startswith(b"\x89PNG\r\n\x1a\n") and content.endswith(b"IEND\xaeB`\x82") else None
-
-
-def _step(path: Path) -> int:
-    digits = path.stem.removeprefix("step-")
-    return int(digits) if digits.isdecimal() else 0
 
 
 def _percent(share: float | None) -> str | None:

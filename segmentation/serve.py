@@ -21,6 +21,7 @@ from PIL import Image
 from segmentation.frames import read_bytes
 from segmentation.model import SegmentationModel
 from segmentation.palette import palette_png
+from shared import drop_page
 from shared.errors import InputError
 from shared.report import document, shown
 from shared.serve import Handler, Limits, serve
@@ -66,7 +67,9 @@ def page(model: SegmentationModel, name: str) -> bytes:
     size = f"up to {MOST_PIXELS // 10**6} megapixels and {MOST_BYTES // 2**20} MB"
     body = BODY.replace("SIZE", size).replace("COUNT", str(len(classes))).replace("NAME", shown(name))
     body += f'<script type="application/json" id="data">{data}</script>'  # data: no policy has to admit it
-    return document(f"Segmentation · {name}", body, style=STYLE, script=SCRIPT).encode()
+    return document(
+        f"Segmentation · {name}", body, style=drop_page.STYLE + STYLE, script=drop_page.SCRIPT + SCRIPT
+    ).encode()
 
 
 def run(arguments: Namespace) -> int:
@@ -91,29 +94,15 @@ def _text(content: bytes) -> str:
 
 
 STYLE = """
-.drop { display: block; margin: 2rem 0 1rem; padding: 2.25rem 1.25rem; text-align: center; cursor: pointer;
-  border: 2px dashed var(--line); border-radius: 10px; color: var(--soft); }
-.drop strong { display: block; color: var(--ink); font-size: 1.1rem; font-weight: 600; }
-.drop:hover, .drop.over { border-color: var(--accent); background: var(--panel); }
-.drop:focus-within { outline: 2px solid var(--accent); outline-offset: 3px; }
-.drop input { position: absolute; opacity: 0; width: 1px; height: 1px; }
 .shown .drop { padding: 0.9rem 1.25rem; }
 .shown .drop span { display: none; }
-#status { min-height: 1.6rem; margin: 0 0 0.75rem; color: var(--soft); }
-#status.wrong { color: var(--wrong); }
 #stage { position: relative; margin: 0 auto; touch-action: pan-y; line-height: 0; }
 #picture { display: block; width: 100%; height: auto; border-radius: 6px; image-rendering: pixelated; }
 #overlay { position: absolute; inset: 0; width: 100%; height: 100%; border-radius: 6px;
   image-rendering: pixelated; }
 #stage.fine :is(img, canvas) { image-rendering: auto; }
 #absent { margin: 1rem 0 0; color: var(--soft); font-size: 0.9rem; }
-.controls { display: flex; flex-wrap: wrap; align-items: center; gap: 0.75rem 2rem; margin: 1rem 0; }
-.controls label { display: flex; align-items: center; gap: 0.75rem; color: var(--soft); }
-input[type=range] { accent-color: var(--accent); width: 10rem; }
 #pointed { display: flex; align-items: center; min-height: 1.6rem; flex: 1 1 12rem; }
-.button { padding: 0.45rem 1rem; border: 1px solid var(--accent); border-radius: 6px; color: var(--accent);
-  text-decoration: none; }
-.button:hover { background: var(--panel); }
 .legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 0 2rem;
   margin: 1.5rem 0 0; padding: 0; list-style: none; }
 .legend button { display: flex; align-items: center; width: 100%; padding: 0.5rem 0.25rem; border: 0;
@@ -144,15 +133,8 @@ BODY = """<h1>NAME</h1>
 """
 
 SCRIPT = """
-"use strict";
-const at = id => document.getElementById(id);
 const {classes, most, path} = JSON.parse(at("data").textContent);
 let ids = null, width = 0, height = 0, only = null, asked = 0;
-
-function say(text, wrong = false) {
-  at("status").textContent = text;
-  at("status").className = wrong ? "wrong" : "";
-}
 
 function swatch(index) {
   const square = document.createElement("span");
@@ -261,13 +243,5 @@ at("opacity").oninput = fade;
 fade();
 at("stage").onpointermove = at("stage").onpointerdown = point;
 at("stage").onpointerleave = () => at("pointed").replaceChildren();
-at("file").onchange = () => { see(at("file").files[0]); at("file").value = ""; };
-document.ondragover = event => { event.preventDefault(); at("drop").classList.add("over"); };
-document.ondragleave = event => { if (!event.relatedTarget) at("drop").classList.remove("over"); };
-document.ondrop = event => {
-  event.preventDefault();
-  at("drop").classList.remove("over");
-  see(event.dataTransfer.files[0]);
-};
-document.onpaste = event => see(event.clipboardData.files[0]);
+receive(see);
 """

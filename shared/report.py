@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from shared.files import write_file
 from shared.report_style import STYLE
 
 NONE = "–"  # what is shown where there is no value
+MOST_COLUMNS = 3  # of sounds side by side
 BROAD = 800  # pixels; a wider picture does not fit a phone
 JOINERS = "\n\u200c\u200d"  # not printable by Python's account, but parts of text in many scripts
 
@@ -29,6 +31,14 @@ class Picture(NamedTuple):
     content: bytes
     caption: str
     alt: str
+
+
+class Sound(NamedTuple):
+    """A WAV file's content, what it is, and its picture if there is one."""
+
+    wav: bytes
+    caption: str
+    picture: Picture | None = None
 
 
 class Page:
@@ -65,9 +75,8 @@ class Page:
 
     def folded(self, summary: str, code: str) -> None:
         """Add code that is shown when its ``summary`` is opened."""
-        self._parts.append(
-            f"<details><summary>{shown(summary)}</summary><pre><code>{shown(code)}</code></pre></details>"
-        )
+        with self.fold(summary):
+            self.code(code)
 
     def prose(self, markdown: str) -> None:
         """Add text in Markdown, with tables: a heading of one ``#`` begins a section. Markup in it is shown as text.
@@ -134,13 +143,23 @@ class Page:
         figures = "".join(_figure(each, alone=len(pictures) == 1) for each in pictures)
         self._parts.append(figures if len(pictures) < 2 else f'<div class="gallery">{figures}</div>')
 
-    def sound(self, wav: bytes, caption: str, picture: Picture | None = None) -> None:
-        """Add a player for a WAV file, below a picture of the sound if there is one."""
-        if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
-            raise ValueError("a sound is the content of a WAV file")
-        above = _image(picture.content, picture.alt) if picture else ""
-        player = f'<audio controls preload="metadata" aria-label="{shown(caption)}" src="{_data("audio/wav", wav)}">'
-        self._parts.append(f"<figure>{above}{player}</audio>{_caption(caption)}</figure>")
+    def sounds(self, rows: Sequence[tuple[str, Sequence[Sound]]]) -> None:
+        """Add rows of players, each below its picture: what stands in one row, under its name, is to be compared."""
+        columns = max((len(row) for _, row in rows), default=0)
+        if not 1 <= columns <= MOST_COLUMNS:
+            raise ValueError(f"a row of sounds has 1 to {MOST_COLUMNS} of them, not {columns}")
+        lines = []
+        for name, row in rows:
+            head = f"<h3>{shown(name)}</h3>" if name else ""
+            lines.append(f"<section>{head}{''.join(_player(each, name) for each in row)}</section>")
+        self._parts.append(f'<div class="sounds of{columns}">{"".join(lines)}</div>')
+
+    @contextmanager
+    def fold(self, summary: str) -> Iterator[None]:
+        """What is added within ``with`` is shown when its ``summary`` is opened."""
+        self._parts.append(f"<details><summary>{shown(summary)}</summary>")
+        yield
+        self._parts.append("</details>")
 
     def html(self) -> str:
         """The whole page."""
@@ -214,6 +233,15 @@ def _figure(picture: Picture, alone: bool) -> str:
     if alone and _size(picture.content)[0] > BROAD:  # on a phone it is scrolled, or nobody could read it
         image = f'<div class="broad" role="region" aria-label="picture" tabindex="0">{image}</div>'
     return f"<figure>{image}{_caption(picture.caption)}</figure>"
+
+
+def _player(sound: Sound, row: str) -> str:
+    if sound.wav[:4] != b"RIFF" or sound.wav[8:12] != b"WAVE":
+        raise ValueError("a sound is the content of a WAV file")
+    image = _image(sound.picture.content, sound.picture.alt) if sound.picture else ""
+    label = shown(f"{row}: {sound.caption}" if row else sound.caption)
+    player = f'<audio controls preload="metadata" aria-label="{label}" src="{_data("audio/wav", sound.wav)}"></audio>'
+    return f"<figure>{_caption(sound.caption)}{image}{player}</figure>"
 
 
 def _image(content: bytes, alt: str) -> str:

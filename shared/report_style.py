@@ -34,7 +34,8 @@ p { margin: 0 0 1rem; max-width: 44rem; overflow-wrap: anywhere; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
-figure + .wide, .gallery + .wide, .facts + .wide { margin-top: 1.75rem; }
+figure + .wide, .gallery + .wide, .facts + :is(.wide, figure) { margin-top: 1.75rem; }
+.marks + p { margin-top: 1.25rem; }
 :is(figure, .gallery, .wide) + :is(p, ul, ol, blockquote, pre, figure, details) { margin-top: 1.5rem; }
 blockquote { margin: 0 0 1rem; padding-left: 1.1rem; border-left: 3px solid var(--line); }
 nav { margin-top: 2rem; }
@@ -54,7 +55,16 @@ tbody th { font-weight: 400; }
   border: 1px solid var(--soft); flex: none; }
 figure { margin: 0; min-width: 0; }
 figure img { display: block; max-width: 100%; height: auto; border-radius: 6px; background: #ffffff; }
-figure audio { display: block; width: 100%; max-width: 32rem; }
+audio { display: block; width: 100%; height: 2.5rem; }
+.sounds { display: grid; gap: 2.25rem; }
+.sounds section { display: grid; gap: 1.25rem 1.5rem; align-items: end; }
+.sounds h3 { grid-column: 1 / -1; margin: 0 0 -0.75rem; overflow-wrap: anywhere; }
+.sounds figure { margin: 0; }
+.sounds figcaption { margin: 0 0 0.4rem; }
+.sounds audio { margin-top: 0.5rem; }
+.sounds img { width: 100%; }
+@media (min-width: 42rem) { .of2 section { grid-template-columns: 1fr 1fr; }
+  .of3 section { grid-template-columns: 1fr 1fr 1fr; } }
 figcaption { margin-top: 0.5rem; color: var(--soft); font-size: 0.9rem; overflow-wrap: anywhere; }
 .gallery { display: grid; gap: 1.75rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
 figure + figure { margin-top: 1.75rem; }

@@ -1,9 +1,9 @@
 """A page for one person on this computer: a small HTTP server that trusts nobody who talks to it.
 
-It listens on the loopback address alone. What it answers is one page and a few POST routes, ``bytes -> (content type,
-bytes)``; no file of the disk has an address. Pages of other sites cannot reach it, whatever name they give it: the
-Host must be this computer's, and the Origin, where there is one, this server's. Everything is bounded: bytes, seconds,
-connections, jobs at a time. An error is one line of JSON, and the server goes on.
+It listens on the loopback address alone, with one page and a few POST routes, ``bytes -> (content type, bytes)``; an
+answer may also grow, part by part, until its reader leaves. No file of the disk has an address. Pages of other sites
+cannot reach it: the Host must be this computer's, and the Origin, where there is one, this server's. Everything is
+bounded: bytes, seconds, connections, jobs at a time. An error is one line of JSON, and the server goes on.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import socket
 import socketserver
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 from typing import Any
 
 from shared.cli import INTERRUPTED
@@ -53,7 +53,8 @@ OVERRUN = (
     b'{"error": "too many connections at once; try again"}\n'
 )
 
-Handler = Callable[[bytes], tuple[str, bytes]]
+Growing = Generator[bytes, None, None]
+Handler = Callable[[bytes], tuple[str, bytes | Growing]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Limits:
     """Open at a time."""
     jobs: int = 2
     """POST requests under way at a time, waiting ones included."""
+    waiting: float = 0.0
+    """Seconds that another one may wait for its turn before it is told to come back."""
 
 
 class Server(ThreadingHTTPServer):
@@ -83,7 +86,7 @@ class Server(ThreadingHTTPServer):
         """``routes`` maps paths, such as ``/predict``, to what answers a POST there; port 0 is any free one."""
         self.page, self.routes, self.limits = page, dict(routes), limits or Limits()
         self.connections, self.jobs = BoundedSemaphore(self.limits.connections), BoundedSemaphore(self.limits.jobs)
-        self.timeout = POLL
+        self.timeout, self.stopping = POLL, Event()
         if not 0 <= port < 2**16:
             raise InputError(f"--port {port}: a port is a number from 0, any free one, to 65535")
         try:
@@ -162,16 +165,19 @@ class _Exchange(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        if not self.server.jobs.acquire(blocking=False):
+        if not self.server.jobs.acquire(timeout=self.server.limits.waiting):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "busy with other requests; try again in a moment")
             return
         try:
-            answer = self._worked_out(body)
+            status, kind, content = self._worked_out(body)
+            if not isinstance(content, bytes):
+                self._grow(kind, content)  # the work lasts as long as the answer
+                return
         finally:
             self.server.jobs.release()  # before the answer is sent: who takes it slowly holds up nobody
-        self._answer(*answer)
+        self._answer(status, kind, content)
 
-    def _worked_out(self, body: bytes) -> tuple[HTTPStatus, str, bytes]:
+    def _worked_out(self, body: bytes) -> tuple[HTTPStatus, str, bytes | Growing]:
         try:
             return HTTPStatus.OK, *self.server.routes[self._path](body)
         except InputError as error:
@@ -223,12 +229,22 @@ class _Exchange(BaseHTTPRequestHandler):
         return None
 
     def _answer(self, status: HTTPStatus, kind: str, content: bytes) -> None:
+        self._begin(status, {"Content-Type": kind, "Content-Length": str(len(content))})
+        self.wfile.write(content)
+
+    def _grow(self, kind: str, parts: Growing) -> None:
+        """Send parts as they are made. A reader who has left is found out by sending: then no more are made."""
+        with closing(parts):
+            self._begin(HTTPStatus.OK, {"Content-Type": kind})
+            while not self.server.stopping.is_set() and (part := next(parts, None)) is not None:
+                self.wfile.write(part)
+
+    def _begin(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
         self.connection.settimeout(self.server.limits.sending)
         self.send_response(status)
-        for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
+        for name, value in {**HEADERS, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
 
     def _refuse(self, status: HTTPStatus, text: str) -> bool:
         self._answer(status, "application/json", _line(text))
@@ -243,8 +259,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self._refuse(status, status.phrase)
 
     def version_string(self) -> str:
-        """Which Python this is concerns nobody."""
-        return "atrous"
+        return "atrous"  # which Python this is concerns nobody
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Requests are nobody's concern."""
@@ -280,6 +295,7 @@ def serve(
         ready(server.url)
         while not interruption.requested:
             server.handle_request()
+        server.stopping.set()
         until = time.monotonic() + PATIENCE
         for _ in range(server.limits.jobs):  # holding all of them means that none is under way
             server.jobs.acquire(timeout=max(0.0, until - time.monotonic()))

@@ -10,6 +10,7 @@ import torch
 
 from shared.errors import InputError
 from wavenet.audio import RATE
+from wavenet.conditioning import Condition
 from wavenet.model import WaveNet
 from wavenet.sampler import BLOCK, ENGINES, begin, uniforms
 from wavenet.sampler.precision import PRECISIONS, rounded
@@ -17,6 +18,7 @@ from wavenet.sampler.reference import redrawn
 
 COMPARED, COMPARED_STREAMS = 40, 2  # samples, of so many streams, that must be what the reference draws
 LONG_ENOUGH = 1.0  # seconds of drawing behind a figure
+FRAMES = 100  # that a clip is told, if the model takes any; the last one goes on
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def _measured(model: WaveNet, engine: str, precision: str, streams: int, threads
     network = rounded(model, precision)
     begun = time.perf_counter()
     with torch.inference_mode():
-        sampler = begin(network, engine, streams=streams)
+        told = anything(model, streams)
+        sampler = begin(network, engine, streams=streams, condition=told)
         wave = [sampler.draw(uniforms(range(streams), 1).to(model.device)).cpu()]
         startup = time.perf_counter() - begun
         at, many, begun = 1, 4, time.perf_counter()
@@ -71,7 +74,8 @@ def _measured(model: WaveNet, engine: str, precision: str, streams: int, threads
             at, many = at + many, min(2 * many, BLOCK)
     pace = (at - 1) / elapsed
     drawn = torch.cat(wave, dim=1)[:COMPARED_STREAMS, :COMPARED]
-    apart = redrawn(network, uniforms(range(len(drawn)), drawn.shape[1]), drawn) - drawn
+    numbers, compared = uniforms(range(len(drawn)), drawn.shape[1]), anything(model, len(drawn))
+    apart = redrawn(network, numbers, drawn, condition=compared.to(model.device)) - drawn
     return Measurement(
         engine=engine,
         precision=precision,
@@ -82,3 +86,13 @@ def _measured(model: WaveNet, engine: str, precision: str, streams: int, threads
         agrees_with_reference=bool((apart.abs() <= model.config.output.slack).all()),
         startup_seconds=round(startup, 3),
     )
+
+
+def anything(model: WaveNet, streams: int) -> Condition:
+    """Something to tell so many clips, each something else: voices in turn, and frames as loud as usual, of noise."""
+    labels, frames = model.config.labels, model.config.frames
+    label = torch.arange(streams) % len(labels.names) if labels else None
+    if not frames:
+        return Condition(label)
+    noise = [torch.randn(frames.channels, FRAMES, generator=torch.Generator().manual_seed(at)) for at in range(streams)]
+    return Condition(label, frames.mean + frames.deviation * torch.stack(noise))

@@ -1,4 +1,4 @@
-"""Pictures: the training curve, and real beside generated sound. The only file of the package that draws."""
+"""Pictures: the training curve, spectrograms, a network's dilations. The only file of the package that draws."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
-from shared.figures import BLUE, GREY, ORANGE, drawn, training_line
+from shared.figures import BLUE, GREY, ORANGE, drawn, rendered, training_line
 from wavenet.audio import RATE
+from wavenet.model import WaveNetConfig
 from wavenet.yardsticks import Yardsticks
+
+WINDOW, HOP = 1024, 128  # samples: 64 and 8 ms
+RANGE = 80  # dB, from the darkest to the brightest
 
 
 def curve(records: Sequence[dict[str, Any]], measured: Yardsticks, path: Path) -> None:
@@ -34,7 +39,7 @@ def curve(records: Sequence[dict[str, Any]], measured: Yardsticks, path: Path) -
         axes.set_ylim(max(0, low - 0.4), max(8.1, measured.order_0 + 1))
         axes.set_xlabel("step")
         axes.set_ylabel("bits per sample")
-        axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.9))
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
 
 
 def comparison(real: np.ndarray, generated: np.ndarray, path: Path) -> None:
@@ -53,13 +58,50 @@ def comparison(real: np.ndarray, generated: np.ndarray, path: Path) -> None:
         grid[1, 0].set_ylabel("kHz")
 
 
-def spectrogram(axes: Axes, wave: np.ndarray) -> None:
-    """Power in dB over time and frequency, 64 ms Hann windows every 8 ms, the loudest 80 dB shown."""
-    size, hop = 1024, 128
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave, size // 2), size)[::hop]
-    power = np.abs(np.fft.rfft(frames * np.hanning(size))) ** 2
-    level = 10 * np.log10(power / max(power.max(), 1e-12) + 1e-12)
+def power(wave: np.ndarray) -> np.ndarray:
+    """Power over time and frequency, ``[t] -> [1 + t // 128, 513]``, of 64 ms Hann windows every 8 ms."""
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave, WINDOW // 2), WINDOW)[::HOP]
+    return np.abs(np.fft.rfft(frames * np.hanning(WINDOW))) ** 2
+
+
+def spectrogram(axes: Axes, wave: np.ndarray, loudest: float | None = None) -> None:
+    """Draw ``power`` in dB, the 80 below ``loudest``, which is the sound's own maximum unless given."""
+    found = power(wave)
+    level = 10 * np.log10(found / max(found.max() if loudest is None else loudest, 1e-12) + 1e-12)
     axes.imshow(
-        level.T, origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0,
-        extent=(0, len(wave) / RATE, 0, RATE / 2000), interpolation="nearest",
+        level.T, origin="lower", aspect="auto", cmap="magma", vmin=-RANGE, vmax=0,
+        extent=(0, len(wave) / RATE, 0, RATE / 2000), interpolation="antialiased",
     )  # fmt: skip
+
+
+def spectrogram_png(wave: np.ndarray, *, seconds: float, loudest: float, width: float = 4.2) -> bytes:
+    """A spectrogram ``width`` inches wide as PNG; pictures of equal ``seconds`` and ``loudest`` can be compared."""
+    with drawn(None, width, 1.75) as figure:
+        axes = figure.add_subplot()
+        spectrogram(axes, wave, loudest)
+        axes.set_xlim(0, seconds)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(lambda second, _: f"{second:g} s")
+        axes.set_ylabel("kHz")
+        axes.set_yticks([0, 2, 4, 6, 8])
+        return rendered(figure, colours=128)
+
+
+def dilations_png(config: WaveNetConfig) -> bytes:
+    """The dilation of each layer, and what they add up to, as PNG."""
+    with drawn(None, 7, 2.2) as figure:
+        axes = figure.add_subplot()
+        layers = range(1, len(config.dilations) + 1)
+        axes.bar(layers, config.dilations, color=BLUE, width=0.7)
+        axes.set_yscale("log", base=2)
+        axes.set_ylim(0.7, 2 * max(config.dilations))
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("layer")
+        axes.set_ylabel("dilation, samples")
+        axes.set_xlim(0.3, len(config.dilations) + 0.7)
+        milliseconds = 1000 * config.receptive_field / RATE
+        axes.set_title(
+            f"{len(config.dilations)} layers see {config.receptive_field:,} samples, {milliseconds:.0f} ms", loc="left"
+        )
+        return rendered(figure, colours=64)

@@ -36,6 +36,8 @@ class Mel(Frames):
     """Of the logarithms, about; they are standardised by it."""
     deviation: float = 3.0
     """Likewise."""
+    predictor: int = 0
+    """Order of the linear predictor that the frames give (``wavenet.linear_prediction``); 0: none."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -43,6 +45,8 @@ class Mel(Frames):
             raise ValueError(f"n_fft is even, from the hop up to {LONGEST_FFT}, not {self.n_fft}")
         if not 0 <= self.lowest < self.highest <= RATE / 2:
             raise ValueError(f"lowest and highest lie in order between 0 and {RATE / 2:.0f} Hz")
+        if not 0 <= self.predictor < self.n_fft:
+            raise ValueError(f"predictor lies between 0 and n_fft, not {self.predictor}")
         if not 0 < self.floor < 1:
             raise ValueError(f"floor lies between 0 and 1, not {self.floor}")
 

@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from shared import rf
 from shared.config import from_json, to_json
 from shared.dense import Dense
+from shared.files import write_file
 from shared.schedules import exponential
 from shared.training import checkpoint
-from wavenet import fused
+from wavenet import fused, linear_prediction
 from wavenet.audio import RATE
 from wavenet.conditioning import Condition, Conditioning, Frames, Labels
-from wavenet.distributions import Categorical, Distribution
+from wavenet.distributions import Categorical, Distribution, Drawing
+from wavenet.distributions.mixture import Mixture
 from wavenet.layers import GatedBlock
 from wavenet.mel import Mel
 
@@ -61,6 +63,8 @@ class WaveNetConfig:
                 raise ValueError(f"{name} must lie between 1 and {MOST_CHANNELS}, not {getattr(self, name)}")
         if self.gate_channels % 2:
             raise ValueError(f"gate_channels holds filter and gate, so it must be even, not {self.gate_channels}")
+        if self.predictor and not isinstance(self.output, Mixture):
+            raise ValueError("a linear predictor moves and widens what is predicted, so the output must be a mixture")
         if self.receptive_field > LONGEST_FIELD:
             raise ValueError(f"a receptive field of {self.receptive_field} samples is beyond {LONGEST_FIELD}")
 
@@ -71,7 +75,12 @@ class WaveNetConfig:
         >>> WaveNetConfig().receptive_field
         3070
         """
-        return 1 + (self.kernel_size - 1) * sum(self.dilations)
+        return 1 + (self.kernel_size - 1) * sum(self.dilations) + self.predictor
+
+    @property
+    def predictor(self) -> int:
+        """Order of the linear predictor that the frames give; 0: there is none."""
+        return self.frames.predictor if isinstance(self.frames, Mel) else 0
 
 
 PRESETS = {
@@ -100,6 +109,8 @@ class WaveNet(nn.Module):
         self.config = config = config or WaveNetConfig()
         *inner, last = config.dilations
         self.input = config.output.input_layer(config.residual_channels)
+        self.surprise = config.output.input_layer(config.residual_channels) if config.predictor else None
+        """The input layer for what the linear predictor did not expect."""
         told = config.labels or config.frames
         self.conditioning = Conditioning(config.labels, config.frames) if told else None
         self.blocks = nn.ModuleList(
@@ -119,8 +130,12 @@ class WaveNet(nn.Module):
         self.output = nn.Conv1d(config.skip_channels, config.output.channels, 1)
         nn.init.zeros_(self.output.weight)  # before the first step the past says nothing
         with torch.no_grad():
-            self.output.bias.copy_(config.output.initial())
-        self.field = rf.through(rf.Field(offset=-1), *(block.field for block in self.blocks))
+            output = config.output
+            self.output.bias.copy_(output.initial_around() if config.predictor else output.initial())
+        stack = rf.through(rf.Field(offset=-1), *(block.field for block in self.blocks))
+        self.context = stack.size
+        """How many steps of the blocks' input one output sees."""
+        self.field = rf.through(stack, rf.Field.causal(config.predictor + 1))
         """What the output at ``t`` sees, in samples relative to ``t``: it ends at ``t − 1``."""
 
     @property
@@ -138,8 +153,9 @@ class WaveNet(nn.Module):
 
         The slow, obvious form that every faster path is tested against. ``condition`` goes with the whole of ``wave``.
         """
-        past = F.pad(wave, (self.receptive_field, 0))[:, :-1]
-        x = self.input(self.config.output.encode(past)).transpose(1, 2)
+        past = F.pad(wave, (self.receptive_field, 0))
+        prior = self.prior(past, condition)
+        x = self.inputs(past, prior).permute(1, 2, 0)
         told = self.told(condition, wave.shape[1])
         told = None if told is None else told.permute(1, 2, 0)
         skips = []
@@ -147,7 +163,8 @@ class WaveNet(nn.Module):
             x, gated = block(x, told)
             skips.append(gated[..., -wave.shape[1] :])
         hidden = F.relu(self.hidden(F.relu(self.skip(torch.cat(skips, dim=1)))))
-        return self.output(hidden).transpose(1, 2)
+        parameters = self.output(hidden).transpose(1, 2)
+        return parameters if prior is None else self.config.output.around(parameters, prior[:, self.context :])
 
     def nll(self, wave: Tensor, condition: Condition | None = None) -> Tensor:
         """Negative log likelihood in nats, the fast way: ``wave [b, receptive_field + t] -> [b, t]``.
@@ -161,23 +178,47 @@ class WaveNet(nn.Module):
     def predictions(self, wave: Tensor, condition: Condition | None = None) -> tuple[Tensor, Tensor]:
         """Parameters ``[t, b, channels]`` and the samples ``[t, b]`` that they are for, of what ``nll`` takes."""
         targets = wave[:, self.receptive_field :]
-        x = self.input(self.config.output.encode(wave[:, :-1].t()))  # time first: see wavenet.fused
+        prior = self.prior(wave, condition)
+        x = self.inputs(wave, prior)  # time first: see wavenet.fused
         told = self.told(condition, targets.shape[1])
         skip = fused.skip_sum(x, self.blocks, self.skip, targets.shape[1], told)
         hidden = _dense(F.relu(skip), self.hidden)
         if self.config.output.fine:
             hidden = hidden.float()
         parameters = _dense(F.relu(hidden), self.output).view(targets.shape[1], targets.shape[0], -1)
+        if prior is not None:
+            parameters = self.config.output.around(parameters, prior[:, self.context :].transpose(0, 1))
         return parameters, targets.t()
 
+    def prior(self, wave: Tensor, condition: Condition | None) -> Tensor | None:
+        """What the linear predictor says of ``wave [b, predictor + n]`` behind its first samples; None without one.
+
+        Means and log scales, ``[b, n, 2]``. Time in ``condition`` counts from ``context`` samples later on.
+        """
+        if not self.config.predictor:
+            return None
+        self.conditioning.check(condition)
+        with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):  # it subtracts what is nearly equal
+            return linear_prediction.prior(self.config.frames, condition, wave, -self.context)
+
+    def inputs(self, wave: Tensor, prior: Tensor | None) -> Tensor:
+        """The blocks' inputs ``[n − 1, b, residual]``: every sample that ``prior [b, n, 2]`` is of, but the last."""
+        past = wave[:, self.config.predictor : -1].t()
+        return self.heard(past, None if prior is None else prior[:, :-1].transpose(0, 1))
+
+    def heard(self, wave: Tensor, prior: Tensor | None) -> Tensor:
+        """Samples ``[*]``, of which ``prior [*, 2]`` was expected, as the blocks' input ``[*, residual]``."""
+        x = self.input(self.config.output.encode(wave))
+        return x if prior is None else x + self.surprise(linear_prediction.surprise(wave, prior))
+
     def told(self, condition: Condition | None, samples: int) -> Tensor | None:
-        """What the blocks are told on the way to so many outputs: ``[receptive_field + samples, b, c]``, or None."""
+        """What the blocks are told on the way to so many outputs: ``[context + samples, b, c]``, or None."""
         if self.conditioning is None:
             if condition is not None and (condition.label is not None or condition.frames is not None):
                 raise ValueError("the model takes no condition")
             return None
         self.conditioning.check(condition)
-        return self.conditioning(condition, -self.receptive_field, self.receptive_field + samples)
+        return self.conditioning(condition, -self.context, self.context + samples)
 
     def generate(
         self,
@@ -186,6 +227,8 @@ class WaveNet(nn.Module):
         samples: int | None = None,
         seed: int = 0,
         temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
         prompt: Any = None,
         engine: str = "auto",
         precision: str = "float32",
@@ -194,33 +237,46 @@ class WaveNet(nn.Module):
     ) -> Clip:
         """Generate one clip; ``prompt`` is what it continues: a Clip or samples ``[t]`` at 16 kHz.
 
-        ``speaker`` is one of the names that the model knows, ``frames [channels, f]`` what it makes sound of, counted
-        from the start of the prompt. The clip holds the prompt and then the new sound. See
-        ``wavenet.sampler.generate`` for many at once.
+        ``temperature``, ``top_k`` and ``top_p`` are those of ``wavenet.distributions.Drawing``. ``speaker`` is one of
+        the names that the model knows, ``frames [channels, f]`` what it makes sound of, counted from the start of the
+        prompt. The clip holds the prompt and then the new sound. See ``wavenet.sampler.batch`` for many at once.
         """
         from wavenet.clip import Clip
-        from wavenet.sampler import generate
+        from wavenet.sampler.batch import generate_batch
 
         if (seconds is None) == (samples is None):
             raise ValueError("give seconds or samples")
         length = samples if samples is not None else round(seconds * self.sample_rate)
-        if speaker is not None and not self.config.labels:
-            raise ValueError(f"the model knows no speakers, so it has no voice of {speaker!r}")
-        label = None if speaker is None else torch.tensor([self.config.labels.index(speaker)])
-        told = Condition(label, None if frames is None else frames[None])
-        choices = {"temperature": temperature, "prompt": prompt, "engine": engine, "precision": precision}
-        wave = generate(self, length, seeds=[seed], condition=told, **choices)
-        return Clip(wave[0].numpy())
+        told = {"speakers": None if speaker is None else [speaker], "frames": None if frames is None else [frames]}
+        choices = {"prompt": prompt, "engine": engine, "precision": precision}
+        drawing = Drawing(temperature=temperature, top_k=top_k, top_p=top_p)
+        (wave,) = generate_batch(self, length, seeds=[seed], drawing=drawing, **told, **choices)
+        return Clip(wave.numpy())
 
-    def save_pretrained(self, folder: Path | str) -> None:
-        """Write ``config.json`` and ``model.safetensors``, from which ``from_pretrained`` rebuilds the model."""
-        checkpoint.save_model(Path(folder), {"model": to_json(self.config)}, self)
+    def save_pretrained(self, folder: Path | str, card: str | None = None) -> None:
+        """Write ``config.json`` and ``model.safetensors``, from which ``from_pretrained`` rebuilds the model.
+
+        And README.md, the model card: ``card``, or one made of the model alone where there is none yet. An earlier
+        model there is replaced, each file in one step; the folder of a training run is refused with InputError.
+        """
+        from wavenet.card import CARD
+        from wavenet.card import card as card_of
+
+        folder = Path(folder)
+        checkpoint.save_model(folder, {"model": to_json(self.config)}, self)
+        if card is not None or not (folder / CARD).exists():
+            write_file(folder / CARD, card if card is not None else card_of(self, folder.absolute().name))
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, device: torch.device | str = "cpu") -> Self:
-        """The model of a run folder or saved folder, ready to generate; InputError if there is none."""
+        """The model of a run folder or saved folder, ready to generate; InputError if there is none.
+
+        Nothing is downloaded: ``wavenet.hub.HubWaveNet`` takes names on the Hugging Face Hub.
+        """
         values = checkpoint.load_config(Path(folder))
-        model = cls(from_json(WaveNetConfig, values.get("model"), "model."))
+        config = from_json(WaveNetConfig, values.get("model"), "model.")
+        with torch.random.fork_rng(devices=[]):  # first weights are random, but the caller's numbers stay the same
+            model = cls(config)
         checkpoint.load_weights(Path(folder), model)
         return model.to(device).eval()
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import InputError
 from shared.training.progress import ProgressLine
 from wavenet import audio
 from wavenet.data.folder import Scan
+from wavenet.data.levels import pieces
+from wavenet.data.tracks import Track
 from wavenet.wav import WavWriter
 
 PIECE = 60 * audio.RATE  # samples read and written at a time
 
 
-def write_copies(found: Scan, out: Path, *, overwrite: bool, line: ProgressLine) -> None:
+def write_copies(found: Scan, tracks: Sequence[Track], out: Path, *, overwrite: bool, line: ProgressLine) -> None:
     """Write every recording of a scan below ``out``; all names are checked before the first is written.
+
+    ``tracks`` are their sounds, in the same order: the recordings themselves, or what was made of them.
 
     Each copy grows under a hidden name and is renamed when it is whole, so Ctrl-C leaves no truncated one. Raises
     InputError for an ``out`` inside the data, and for a copy that exists, unless ``overwrite``.
@@ -27,13 +32,13 @@ def write_copies(found: Scan, out: Path, *, overwrite: bool, line: ProgressLine)
     for target in targets:
         if target.exists() and not overwrite:
             raise InputError(f"{target}: exists already; choose another place or pass --force")
-    for done, (recording, target) in enumerate(zip(found.recordings, targets, strict=True)):
+    for done, (track, target) in enumerate(zip(tracks, targets, strict=True)):
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}.part")
         try:
             with WavWriter(aside, overwrite=True) as file:
-                for start in range(0, recording.samples, PIECE):
-                    file.write(audio.read(recording, start, PIECE))
+                for piece in pieces(track, PIECE):
+                    file.write(piece)
             os.replace(aside, target)
         except BaseException:
             aside.unlink(missing_ok=True)

@@ -12,9 +12,13 @@ import numpy as np
 from shared.errors import InputError, refusal
 from wavenet.conditioning import Frames
 from wavenet.data.conditions import mapped
+from wavenet.distributions import BY_NAME
+from wavenet.distributions.mixture import Mixture
 from wavenet.mel import Mel
 from wavenet.run import Run
 
+VOCODER_OUTPUT = "gaussian-mixture"  # which a linear predictor can move, unlike codes
+ORDER = 256  # of that predictor: it holds the pitch, down to 63 Hz
 LOOKED_AT = 50  # files of features, for their mean and deviation
 
 
@@ -25,7 +29,9 @@ def with_conditions(arguments: Namespace, run: Run) -> Run:
     if arguments.mel and arguments.features:
         raise InputError("--mel and --features: sound is made of one of them; leave the other out")
     if arguments.mel:
-        return replace(run, model=replace(run.model, frames=Mel()))
+        output = BY_NAME.get(arguments.output or VOCODER_OUTPUT, run.model.output)
+        mel = Mel(predictor=ORDER if isinstance(output, Mixture) else 0)
+        return replace(run, model=replace(run.model, frames=mel, output=output))
     if arguments.features:
         folder = Path(arguments.features).resolve()
         return replace(run, features=str(folder), model=replace(run.model, frames=frames_in(folder)))

@@ -12,11 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from shared.cli import INTERRUPTED
 from shared.config import from_json, to_json
 from shared.errors import InputError
 from shared.training.loop import warmup_cosine
+from shared.training.processes import Team, joined
 from shared.training.progress import ProgressLine
-from shared.training.session import PREVIEWS, Place, Session, claim, decayed, saved
+from shared.training.session import PREVIEWS, Place, Session, begun, claim, decayed, saved
 from shared.training.settings import Plan
 from wavenet import figures
 from wavenet.conditioning import Condition, Labels
@@ -32,9 +34,17 @@ from wavenet.yardsticks import Yardsticks, yardsticks
 
 
 def start(run: Run, folder: Path, plan: Plan, *, overwrite: bool = False) -> Outcome:
-    """Train a new model into ``folder``, which must be empty or absent unless ``overwrite``."""
-    claim(folder, plan, overwrite=overwrite)
-    return _train(run, folder, plan, state=None)
+    """Train a new model into ``folder``, which must be empty or absent unless ``overwrite``.
+
+    Started by ``torchrun``, all processes train one model; what the first one is given, holds for all.
+    """
+    with joined(plan.device) as team:
+        if begun(folder, team):
+            return _resumed(folder, plan, team)
+        with team.agreeing():
+            if team.leads:
+                claim(folder, plan, overwrite=overwrite)
+        return _train(from_json(Run, team.told(to_json(run))), folder, plan, None, team)
 
 
 def resume(folder: Path, plan: Plan) -> Outcome:
@@ -43,40 +53,60 @@ def resume(folder: Path, plan: Plan) -> Outcome:
     With the steps that it was started with, on the same data, CPU and number of threads, it ends bit for bit as if it
     had not stopped. A budget in minutes follows the clock, which no two runs share.
     """
-    values, state = saved(folder)
-    return _train(from_json(Run, values), folder, plan, state)
+    with joined(plan.device) as team:
+        return _resumed(folder, plan, team)
 
 
-def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> Outcome:
+def _resumed(folder: Path, plan: Plan, team: Team) -> Outcome:
+    with team.agreeing():
+        values, state = saved(folder)
+    if begun(folder, team):  # by the plan, which is not asked for twice
+        plan = replace(plan, steps=None, minutes=None)
+    return _train(from_json(Run, values), folder, plan, state, team)
+
+
+def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, team: Team) -> Outcome:
     config = run.train
-    place = Place.of(config, plan, state)
-    with ProgressLine("training", plan.quiet) as line:
-        tracks = _loaded(run, line)
-        labels = labels_of([*tracks.train, *tracks.validation], run.speakers) if run.speakers else {}
-        run = replace(run, model=_named(run.model, labels))
-        conditions = Conditions(run.model, labels, run.features)
-        conditions.check([*tracks.train, *tracks.validation])
-        torch.manual_seed(config.seed)
-        model = WaveNet(run.model).to(place.device)
+    place = Place.of(config, plan, state, team)
+    with ProgressLine("training", plan.quiet or not team.leads) as line:
+        with team.agreeing():
+            tracks = _loaded(run, line)
+            labels = labels_of([*tracks.train, *tracks.validation], run.speakers) if run.speakers else {}
+            run = replace(run, model=_named(run.model, labels))
+            conditions = Conditions(run.model, labels, run.features)
+            conditions.check([*tracks.train, *tracks.validation])
+            torch.manual_seed(config.seed)
+            model = WaveNet(run.model).to(place.device)
+        fingerprint = tracks.fingerprint
+        elsewhere = team.told(fingerprint) != fingerprint
+        team.agree(InputError("its recordings are not the first one's; give all the same") if elsewhere else None)
+        team.same(model)
         groups = decayed(model, config.weight_decay, never=("input.",))  # a table, not a matrix
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-        fingerprint = tracks.fingerprint
         same = state is not None and state.get("data") == fingerprint
         if state is not None and not same:
             line.say("the data are not what they were when this run was saved: going on with what is there now")
-        measured = Yardsticks(**state["yardsticks"]) if same else _measured(run, tracks)
-        stated = {"yardsticks": asdict(measured), "data": fingerprint}
-        bits_of = ("bits", 1 / math.log(2))
-        session = Session(folder, config, plan, place, model, optimizer, line, state, stated=stated, unit=bits_of)
-        line.say(_introduction(model, tracks, measured, place, config.seed))
+        found = state["yardsticks"] if same else asdict(_measured(run, tracks)) if team.leads else None
+        measured = Yardsticks(**team.told(found))
+        options = {"stated": {"yardsticks": asdict(measured), "data": fingerprint}, "unit": ("bits", 1 / math.log(2))}
+        with team.agreeing():
+            session = Session(folder, config, plan, place, model, optimizer, line, state, **options, team=team)
+        if team.restarts:
+            line.say(f"a process was lost: all go on from step {session.first} (restart {team.restarts})")
+        else:
+            line.say(_introduction(model, tracks, measured, place, config.seed))
         excerpts = Excerpts(tracks.train, model.receptive_field, config.targets, config.batch, config.seed, conditions)
 
         def loss(batch: Batch) -> Tensor:
-            return (model.nll(batch.wave, batch.condition) * batch.weight).sum() / batch.weight.sum()
+            return (model.nll(batch.wave, batch.condition) * batch.weight).sum()
+
+        def weight(batch: Batch) -> float:
+            return float(batch.weight.sum())
 
         def batches() -> Iterator[Batch]:
-            for at in itertools.count(session.first * config.accumulate):
-                yield excerpts.batch(at).to(place.device)
+            for step in itertools.count(session.first):
+                for batch in excerpts.step(step, config.accumulate, team):
+                    yield batch.to(place.device)
 
         def learning_rate(step: int, fraction: float) -> float:
             return warmup_cosine(config.learning_rate, step, config.warmup, fraction)
@@ -92,7 +122,7 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
         size = config.accumulate * config.batch * config.targets
         bits = math.nan
         with session:
-            for _ in session.steps(loss, batches(), learning_rate, "samples", size):
+            for _ in session.steps(loss, batches(), learning_rate, "samples", size, weight):
                 if session.evaluation_due():
                     bits = session.look(evaluate)["validation_bits"]
                     line.say(
@@ -102,11 +132,15 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None) -> 
                 if session.preview_due():
                     _preview(session, config.preview_seconds, config.seed, told)
             stopped = session.stopped  # what is asked from here on comes too late: little is left
-            if not stopped:
+            if team.leads and not stopped:
                 bits = session.look(evaluate)["validation_bits"]
                 if config.previews:
                     _preview(session, config.preview_seconds, config.seed, told)
-        figures.curve(session.journal.records(), measured, folder / CURVE)
+        if team.leads:
+            figures.curve(session.journal.records(), measured, folder / CURVE)
+        team.total(0)  # none leaves before all is written: a first one that is lost here is started again, with all
+        if stopped and not team.leads:
+            team.follow(INTERRUPTED)
         return Outcome(folder, session.step, session.budget.elapsed, bits, measured, stopped)
 
 

@@ -1,4 +1,4 @@
-"""``wavenet generate``: clips written to WAV files as they grow, valid at every instant, and gone on with."""
+"""``wavenet generate``: clips written to WAV files as they grow, valid at every instant."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from shared.cli import INTERRUPTED
@@ -25,11 +23,12 @@ from shared.training import machine
 from shared.training.interruption import Interruption
 from shared.training.progress import ProgressLine, clock
 from wavenet import audio
-from wavenet.conditioning import Condition
+from wavenet.distributions import Drawing
 from wavenet.model import WaveNet
 from wavenet.note import Note, beside, weights_of
 from wavenet.sampler import stream
-from wavenet.wav import WavWriter, as_written, reopened
+from wavenet.sampler.batch import condition_of
+from wavenet.wav import WavWriter, as_written
 
 MOST_CLIPS = 512  # files open at once
 LONGEST = 100_000  # seconds, with room for a prompt: a WAV counts its bytes in 32 bits
@@ -37,7 +36,7 @@ LONGEST = 100_000  # seconds, with room for a prompt: a WAV counts its bytes in 
 
 def write_clips(arguments: Namespace, seed: int) -> int:
     """Generate ``--number`` clips from ``--seed`` on; the prompt, if any, stands before each."""
-    check_temperature(arguments.temperature)
+    drawing = drawing_of(arguments)
     if arguments.number > MOST_CLIPS:
         raise InputError(f"-n {arguments.number}: at most {MOST_CLIPS} clips at once; call again with another --seed")
     if arguments.seconds > LONGEST:
@@ -50,6 +49,7 @@ def write_clips(arguments: Namespace, seed: int) -> int:
     model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
     if model.config.frames is not None:
         raise InputError(f"{arguments.model}: is a vocoder; give it a recording: wavenet vocode")
+    check_drawing(model, drawing)
     speakers = speakers_among(model, arguments.speaker)
     names = [speakers[at % len(speakers)] for at in range(len(seeds))] if speakers else [None] * len(seeds)
     prompt = _prompt(arguments)
@@ -57,16 +57,16 @@ def write_clips(arguments: Namespace, seed: int) -> int:
         model,
         samples,
         seeds=seeds,
-        temperature=arguments.temperature,
+        drawing=drawing,
         prompt=prompt,
         engine=arguments.engine,
         precision=arguments.precision,
-        condition=label_of(model, names),
+        condition=condition_of(model, names if speakers else None),
     )
     blocks = itertools.chain([next(blocks)], blocks)  # what cannot be drawn is known before anything is written
     for target, number, name in zip(targets, seeds, names, strict=True):
         if isinstance(target, Path):
-            _note(arguments, number, samples, prompt, name).write(target)
+            _note(arguments, drawing, number, samples, prompt, name).write(target)
 
     with ExitStack() as stack:
         files = [stack.enter_context(WavWriter(target, overwrite=arguments.force)) for target in targets]
@@ -82,14 +82,42 @@ def write_clips(arguments: Namespace, seed: int) -> int:
     if written.interrupted:
         made = written.samples / audio.RATE
         print(f"stopped after {made:.2f} s; what was written is whole and can be played", file=sys.stderr)
-        names = " ".join(shlex.quote(str(target)) for target in targets if isinstance(target, Path))
-        if names:
-            print(f"go on: wavenet generate --resume {names}", file=sys.stderr)
+        paths = [target for target in targets if isinstance(target, Path)]
+        if paths:
+            print(how_to_go_on("generate", paths), file=sys.stderr)
         return INTERRUPTED
     if not arguments.quiet:
         speed = arguments.number * written.real_time_factor
         print(f"seed {', '.join(map(str, seeds))} · {speed:.2f} × real time in all", file=sys.stderr)
     return 0
+
+
+def how_to_go_on(command: str, paths: Sequence[Path]) -> str:
+    """The command that finishes clips that were stopped."""
+    return f"go on: wavenet {command} --resume {' '.join(shlex.quote(str(path)) for path in paths)}"
+
+
+def drawing_of(arguments: Namespace) -> Drawing:
+    """``--temperature``, ``--top-k``, ``--top-p`` and ``--greedy``; InputError where they contradict each other."""
+    temperature, top_k, top_p = arguments.temperature, arguments.top_k, arguments.top_p
+    if arguments.greedy and temperature:
+        raise InputError("--greedy and --temperature: greedy is temperature 0; leave one out")
+    temperature = 0.0 if arguments.greedy else 1.0 if temperature is None else temperature
+    check_temperature(temperature)
+    if top_p is not None and not 0 < top_p <= 1:
+        raise InputError(f"--top-p {top_p:g}: a share above 0 and up to 1; 1 keeps everything")
+    if temperature == 0 and (top_k is not None or top_p is not None):
+        flag, greedy = "--top-k" if top_p is None else "--top-p", "--greedy" if arguments.greedy else "--temperature 0"
+        raise InputError(f"{greedy} and {flag}: greedy leaves nothing to choose from; leave one out")
+    return Drawing(temperature, top_k, top_p)
+
+
+def check_drawing(model: WaveNet, drawing: Drawing) -> None:
+    """InputError where the model's output cannot be drawn from so."""
+    try:
+        model.config.output.check_drawing(drawing)
+    except ValueError as error:
+        raise InputError(f"{'--top-p' if drawing.top_k is None else '--top-k'}: {error}") from None
 
 
 def check_temperature(temperature: float) -> None:
@@ -191,19 +219,17 @@ def speakers_among(model: WaveNet, names: Sequence[str] | None) -> list[str]:
     return list(names)
 
 
-def label_of(model: WaveNet, names: Sequence[str | None]) -> Condition:
-    """What clips by these speakers are told; nothing where the model knows none."""
-    labels = model.config.labels
-    return Condition(torch.tensor([labels.index(name) for name in names]) if labels else None)
-
-
-def _note(arguments: Namespace, seed: int, samples: int, prompt: np.ndarray | None, speaker: str | None = None) -> Note:
+def _note(
+    arguments: Namespace, drawing: Drawing, seed: int, samples: int, prompt: np.ndarray | None, speaker: str | None
+) -> Note:
     return Note(
         model=str(Path(arguments.model).resolve()),
         weights=weights_of(Path(arguments.model)),
         seed=seed,
         seconds=samples / audio.RATE,
-        temperature=arguments.temperature,
+        temperature=drawing.temperature,
+        top_k=drawing.top_k,
+        top_p=drawing.top_p,
         precision=arguments.precision,
         engine=arguments.engine,
         prompt=arguments.prompt,
@@ -211,51 +237,3 @@ def _note(arguments: Namespace, seed: int, samples: int, prompt: np.ndarray | No
         prompt_samples=0 if prompt is None else len(prompt),
         speaker=speaker,
     )
-
-
-def resume_clips(arguments: Namespace) -> int:
-    """Go on with clips that were stopped, or make them longer: with ``compiled`` what one call would have made.
-
-    The engine ``cached`` multiplies matrices by torch, whose last bits depend on how many clips there are.
-    """
-    paths = list(map(Path, arguments.resume))
-    for at, path in enumerate(paths):
-        note = Note.of(path)
-        folder = Path(arguments.model or note.model)
-        model = WaveNet.from_pretrained(folder, machine.device_named(arguments.device))
-        if weights_of(folder) != note.weights:
-            raise InputError(
-                f"{path}: was made by another model than {folder} holds now; name the right one, "
-                f"or continue it as a new clip with --prompt {path}"
-            )
-        levels = model.config.output.quantise(torch.linspace(-1, 1, 100_000))
-        if not torch.equal(model.config.output.quantise(torch.from_numpy(as_written(levels.numpy()))), levels):
-            raise InputError(f"{path}: the model's levels are finer than the 16 bits of a WAV; generate it again")
-        file, wave = reopened(path)
-        with file:
-            if not 0 <= note.prompt_samples <= len(wave):
-                raise InputError(f"{path}: ends within its prompt, so nothing was drawn yet; generate it again")
-            drawn = wave[note.prompt_samples :]
-            samples = round((arguments.seconds or note.seconds) * audio.RATE) - len(drawn)
-            if samples <= 0:
-                print(f"{path} is complete: {len(drawn) / audio.RATE:g} s; --seconds asks for more", file=sys.stderr)
-                continue
-            replace(note, seconds=(samples + len(drawn)) / audio.RATE).write(path)
-            blocks = stream(
-                model,
-                samples,
-                seeds=[note.seed],
-                temperature=note.temperature,
-                prompt=wave[: note.prompt_samples] if note.prompt_samples else None,
-                engine=note.engine if arguments.engine == "auto" else arguments.engine,
-                precision=note.precision,
-                drawn=drawn[None],
-                condition=label_of(model, [note.speaker]),
-            )
-            written = write_blocks(blocks, [file], samples, arguments.quiet)
-        if written.interrupted:
-            left = " ".join(shlex.quote(str(each)) for each in paths[at:])
-            print(f"stopped; go on: wavenet generate --resume {left}", file=sys.stderr)
-            return INTERRUPTED
-        print(path)
-    return 0

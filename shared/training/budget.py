@@ -1,4 +1,4 @@
-"""How long to train: a number of steps, a number of minutes, or whichever ends first."""
+"""How long to train: a number of steps, a number of minutes, or whichever ends first; and the parts of it."""
 
 import time
 from dataclasses import dataclass, field
@@ -46,3 +46,17 @@ class Budget:
         if self.steps and step > first_step:
             left.append((self.steps - step) * self.elapsed_here / (step - first_step))
         return max(0.0, min(left)) if left else None
+
+
+class Milestones:
+    """``count`` equal parts of a budget; ``passed`` is true once at the end of each, but not of the last."""
+
+    def __init__(self, count: int, fraction: float):
+        self.count, self.reached = count, int(fraction * count)
+
+    def passed(self, fraction: float) -> bool:
+        """Has another part come to its end?"""
+        if self.reached + 1 < self.count and fraction * self.count >= self.reached + 1:
+            self.reached = int(fraction * self.count)
+            return True
+        return False

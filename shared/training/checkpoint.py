@@ -22,7 +22,12 @@ CONFIG, MODEL, RESUME = "config.json", "model.safetensors", "resume.safetensors"
 
 
 def save_model(folder: Path, config: dict[str, Any], model: nn.Module) -> None:
-    """Write ``config.json`` (the given values and the format number) and ``model.safetensors``."""
+    """Write ``config.json`` (the given values and the format number) and ``model.safetensors``.
+
+    InputError where the folder is a training run's, which could not be resumed afterwards.
+    """
+    if (folder / RESUME).exists():
+        raise InputError(f"{folder}: holds a training run; save the model in another folder")
     save_config(folder, config)
     save_weights(folder, model)
 
@@ -43,7 +48,7 @@ def load_config(folder: Path) -> dict[str, Any]:
     """The values of ``config.json``, format number removed."""
     path = folder / CONFIG
     if not folder.exists():
-        raise InputError(f"{folder}: no such folder; a model is a folder with {CONFIG} and {MODEL}")
+        raise InputError(f"{folder}: no such folder; a model is a folder with {CONFIG} and {MODEL}{_from_hub(folder)}")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -118,6 +123,13 @@ def training_state(folder: Path) -> dict[str, Any]:
             return state
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
         raise _damaged(path) from None
+
+
+def _from_hub(folder: Path) -> str:
+    """The way to a model on the Hugging Face Hub, if that is what the name looks like: nothing is downloaded here."""
+    if len(folder.parts) != 2 or folder.parent.exists():
+        return ""
+    return f"; one of the Hugging Face Hub comes with: hf download {folder.as_posix()} --local-dir {folder.name}"
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.errors import InputError
+from shared.training.processes import ALONE, Team
 
 PATIENCE = 10  # steps in a row that may be unusable before training gives up
 
@@ -23,7 +24,7 @@ class Progress:
     """What one step did. A skipped step changed nothing: its loss or gradient was not finite."""
 
     step: int  # steps done, this one included
-    loss: float  # mean over the step's batches
+    loss: float  # mean over the step
     gradient_norm: float  # before clipping
     learning_rate: float
     skipped: bool = False
@@ -40,29 +41,39 @@ def optimise(
     accumulate: int = 1,
     precision: torch.dtype = torch.float32,
     start: int = 0,
+    weight: Callable[[Any], float] | None = None,
+    team: Team = ALONE,
 ) -> Iterator[Progress]:
     """Take a step for each ``accumulate`` batches and say what happened.
 
-    ``loss(batch)`` returns a scalar to lower; ``learning_rate(step)`` is asked before each step, counting from
-    ``start``. With ``precision=torch.bfloat16`` the loss runs under autocast; weights stay float32. Raises
-    InputError when ten steps in a row are not finite.
+    ``loss(batch)`` returns a scalar; its mean over the step's batches is lowered. With ``weight`` it returns a sum over
+    what ``weight(batch)`` counts, and the mean is the one over all that the step counts: how examples are dealt out to
+    batches, and to the processes of a ``team``, then makes no difference. A batch that counts 0 is not looked at.
+    ``learning_rate(step)`` is asked before each step, counting from ``start``. With ``precision=torch.bfloat16`` the
+    loss runs under autocast; weights stay float32. Raises InputError when ten steps in a row are not finite.
     """
-    device = next(model.parameters()).device.type
+    parameters = list(model.parameters())
+    device = parameters[0].device.type
     source = iter(batches)
     step, unusable = start, 0
     optimizer.zero_grad(set_to_none=True)
     while group := list(islice(source, accumulate)):
         rate = learning_rate(step)
-        for parameters in optimizer.param_groups:
-            parameters["lr"] = rate
+        for slot in optimizer.param_groups:
+            slot["lr"] = rate
+        counts = [weight(batch) if weight else 1.0 for batch in group]
+        (count,) = team.total(sum(counts))
         total = 0.0
         before = [buffer.clone() for buffer in model.buffers()]  # batch-norm statistics take a bad batch to heart
-        for batch in group:
+        for batch, counted in zip(group, counts, strict=True):
+            if not counted:
+                continue
             with torch.autocast(device, dtype=precision, enabled=precision != torch.float32):
-                value = loss(batch) / len(group)
+                value = loss(batch) / count
             value.backward()
             total += float(value.detach())
-        norm = float(nn.utils.clip_grad_norm_(model.parameters(), clip))
+        total = team.add_up(parameters, total)
+        norm = float(nn.utils.clip_grad_norm_(parameters, clip))
         finite = math.isfinite(total) and math.isfinite(norm)
         if finite:
             optimizer.step()
@@ -73,10 +84,8 @@ def optimise(
         step, unusable = step + 1, 0 if finite else unusable + 1
         yield Progress(step, total, norm, rate, skipped=not finite)
         if unusable == PATIENCE:
-            raise InputError(
-                f"training diverged: {PATIENCE} steps in a row had no finite loss or gradient, the last at step "
-                f"{step}; start again with a lower learning rate"
-            )
+            diverged = f"training diverged: {PATIENCE} steps in a row had no finite loss or gradient, the last at step"
+            team.agree(InputError(f"{diverged} {step}; start again with a lower learning rate"))
 
 
 def warmup_cosine(peak: float, step: int, warmup: int, fraction: float, floor: float = 0.0) -> float:

@@ -19,10 +19,11 @@ from shared.errors import InputError
 from shared.files import sweep
 from shared.training import checkpoint, machine
 from shared.training.average import WeightAverage
-from shared.training.budget import Budget
+from shared.training.budget import Budget, Milestones
 from shared.training.interruption import Interruption
 from shared.training.journal import Journal
 from shared.training.loop import Progress, optimise
+from shared.training.processes import ALONE, Team
 from shared.training.progress import ProgressLine, clock
 from shared.training.settings import Plan, Settings
 
@@ -37,19 +38,21 @@ class Place:
     device: torch.device
     threads: int
     precision: torch.dtype
+    processes: int = 1
 
     @classmethod
-    def of(cls, settings: Settings, plan: Plan, state: dict[str, Any] | None) -> Place:
-        """What the plan asks for; on resuming, what it leaves open stays as it was."""
+    def of(cls, settings: Settings, plan: Plan, state: dict[str, Any] | None, team: Team = ALONE) -> Place:
+        """What the plan asks for; on resuming, what it leaves open stays as it was, if as many processes share it."""
         machine.keep_memory()
-        device = machine.device_named(plan.device)
-        threads = machine.use_threads(plan.threads or (state["threads"] if state else None))
-        return cls(
-            device, threads, machine.precision_named(state["precision"] if state else settings.precision, device)
-        )
+        device = team.device(plan.device)
+        before = state["threads"] if state and state.get("processes", 1) == team.size else team.threads
+        threads = machine.use_threads(plan.threads or before)
+        precision = machine.precision_named(state["precision"] if state else settings.precision, device)
+        return cls(device, threads, machine.precision_named(team.told(_name(precision)), device), team.size)
 
     def __str__(self) -> str:
-        return f"on {self.device.type}, {self.threads} threads, {_name(self.precision)}"
+        several = f"{self.processes} processes of " if self.processes > 1 else ""
+        return f"on {self.device.type}, {several}{self.threads} threads, {_name(self.precision)}"
 
 
 def claim(folder: Path, plan: Plan, *, overwrite: bool) -> None:
@@ -63,6 +66,14 @@ def claim(folder: Path, plan: Plan, *, overwrite: bool) -> None:
             raise InputError(f"{folder}: holds a model that is not a training run's; --overwrite is for runs")
     if plan.steps is None and plan.minutes is None:
         raise InputError("how long to train? give --steps or --minutes")
+
+
+def begun(folder: Path, team: Team) -> bool:
+    """Whether the team was started again after a loss and had saved to the folder before; all go by the first."""
+    if team.restarts == 0:
+        return False
+    there = (folder / checkpoint.RESUME).exists()
+    return team.told(team.leads and there and checkpoint.training_state(folder).get("launch") == team.launch)
 
 
 def saved(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -94,9 +105,10 @@ class Session:
         *,
         stated: dict[str, Any],
         unit: tuple[str, float] = ("loss", 1.0),
+        team: Team = ALONE,
     ):
         self.folder, self.settings, self.place, self.line = folder, settings, place, line
-        self.model, self.optimizer, self.stated, self.unit = model, optimizer, stated, unit
+        self.model, self.optimizer, self.stated, self.unit, self.team = model, optimizer, stated, unit, team
         self.average = WeightAverage(model, settings.ema)
         if state is not None:
             checkpoint.load_training(folder, model, self.average, optimizer)
@@ -122,6 +134,8 @@ class Session:
 
         Of an older run in a new one's folder only what runs write is removed, and ``leavings``.
         """
+        if not self.team.leads:
+            return
         if self.new:
             self.folder.mkdir(parents=True, exist_ok=True)
             names = (METRICS, checkpoint.CONFIG, checkpoint.MODEL, checkpoint.RESUME)
@@ -134,11 +148,15 @@ class Session:
 
     def save(self) -> None:
         """Write a checkpoint; InputError, with the last one intact, if the weights are no longer finite."""
+        if not self.team.leads:
+            return
         note = {
             "step": self.step,
             "seconds": self.budget.elapsed,
             "budget": {"steps": self.budget.steps, "seconds": self.budget.seconds},
             "threads": self.place.threads,
+            "processes": self.team.size,
+            "launch": self.team.launch,
             "precision": _name(self.place.precision),
             **self.stated,
         }
@@ -157,14 +175,16 @@ class Session:
         learning_rate: Callable[[int, float], float],
         examples: str,
         size: int = 1,
+        weight: Callable[[Any], float] | None = None,
     ) -> Iterator[Progress]:
         """Train, average, keep the diary, save, and stop when the budget is used up or the user asks.
 
         ``learning_rate(step, fraction of the budget)`` is asked before each step. ``examples`` names what each
-        step sees ``size`` of. The last step is saved before it is given out.
+        step sees ``size`` of. ``weight`` is ``optimise``'s. The last step is saved before it is given out.
         """
         settings, budget, (name, factor) = self.settings, self.budget, self.unit
-        if budget.fraction(self.first) >= 1:
+        fraction = self._fraction()
+        if fraction >= 1:
             self.line.say(f"all that was asked for is done, at step {self.first}; --steps or --minutes ask for more")
             return
         steps = optimise(
@@ -172,11 +192,13 @@ class Session:
             loss,
             self._guarded(batches),
             self.optimizer,
-            learning_rate=lambda step: learning_rate(step, budget.fraction(step)),
+            learning_rate=lambda step: learning_rate(step, fraction),
             clip=settings.clip,
             accumulate=settings.accumulate,
             precision=self.place.precision,
             start=self.first,
+            weight=weight,
+            team=self.team,
         )
         budget.begin()
         for progress in steps:
@@ -185,15 +207,16 @@ class Session:
                 self.average.update(self.model)
             here = progress.loss * factor
             self.smooth = here if math.isnan(self.smooth) else self.smooth + 0.02 * (here - self.smooth)
-            self.journal.write(
-                step=self.step,
-                seconds=budget.elapsed,
-                **{name: here},
-                learning_rate=progress.learning_rate,
-                gradient_norm=progress.gradient_norm,
-                skipped=progress.skipped,
-            )
-            fraction = budget.fraction(self.step)
+            if self.team.leads:
+                self.journal.write(
+                    step=self.step,
+                    seconds=budget.elapsed,
+                    **{name: here},
+                    learning_rate=progress.learning_rate,
+                    gradient_norm=progress.gradient_norm,
+                    skipped=progress.skipped,
+                )
+            fraction = self._fraction()
             pace = (self.step - self.first) / budget.elapsed_here * size
             left = clock(budget.seconds_left(self.step, self.first))
             self.note = f"{pace:,.{0 if pace >= 100 else 1}f} {examples}/s · {left} left"
@@ -212,8 +235,8 @@ class Session:
 
     @property
     def running(self) -> bool:
-        """Whether there is more to come after this step."""
-        return not self.stopped and self.budget.fraction(self.step) < 1
+        """Whether there is more to come after this step, and this process may look at it: the others wait."""
+        return self.team.leads and not self.stopped and self.budget.fraction(self.step) < 1
 
     def evaluation_due(self) -> bool:
         """Whether to look now: often enough, but not for more than a twentieth of the time."""
@@ -233,31 +256,28 @@ class Session:
         self.journal.write(step=self.step, seconds=self.budget.elapsed, **found)
         return found
 
+    def _fraction(self) -> float:
+        """How much of the budget is used, by the first process's clock; what one was asked to do, all are."""
+        asked = self.interruption.requested or self.team.orphaned
+        mine = self.budget.fraction(self.step) if self.team.leads else 0.0
+        asked, fraction = self.team.total(asked, mine)
+        if asked:
+            self.interruption.requested = True
+        return fraction
+
     def _guarded(self, batches: Iterable[Any]) -> Iterator[Any]:
         source = iter(batches)
         while True:
+            batch = None
             try:
-                batch = next(source)
-            except StopIteration:
-                return
+                with self.team.agreeing():
+                    batch = next(source, None)
             except InputError as error:  # a file has vanished or gone bad since it was checked
                 self.save()
-                raise InputError(f"{error}; step {self.step} is saved, so then --resume {self.folder}") from None
+                raise type(error)(f"{error}; step {self.step} is saved, so then --resume {self.folder}") from None
+            if batch is None:
+                return
             yield batch
-
-
-class Milestones:
-    """``count`` equal parts of a budget; ``passed`` is true once at the end of each, but not of the last."""
-
-    def __init__(self, count: int, fraction: float):
-        self.count, self.reached = count, int(fraction * count)
-
-    def passed(self, fraction: float) -> bool:
-        """Has another part come to its end?"""
-        if self.reached + 1 < self.count and fraction * self.count >= self.reached + 1:
-            self.reached = int(fraction * self.count)
-            return True
-        return False
 
 
 def decayed(model: nn.Module, decay: float, never: tuple[str, ...] = ()) -> list[dict[str, Any]]:

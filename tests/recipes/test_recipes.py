@@ -3,12 +3,16 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from recipes import train_music, train_speakers, train_speech, train_vocoder
+from recipes.commandline import perform
 from segmentation.data.shapes import draw
 from wavenet import wav
 from wavenet.data.plucks import melody
@@ -20,19 +24,45 @@ def run(*command):
     return subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, capture_output=True, text=True)
 
 
-def test_train_speech_trains_a_run_that_generates(tmp_path):
-    for at in range(3):
-        with wav.WavWriter(tmp_path / f"{at}.wav") as file:
-            file.write(melody(1.0, np.random.default_rng(at)))
-    settings = [
-        "--set", "train.targets=64", "--set", "train.previews=1", "--set", "train.preview_seconds=0.01",
-        "--set", "train.excerpts=2", "--set", "model.dilations=[1,2]",
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sounds")
+    for at in range(6):
+        with wav.WavWriter(folder / f"{at}_{('ann', 'bob')[at % 2]}.wav") as file:
+            file.write(melody(0.3, np.random.default_rng(at)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("recipe", "made"),
+    [(train_speech, 4), (train_speakers, 2), (train_vocoder, 4), (train_music, 2)],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_recipe_for_sound_trains_says_what_it_reached_and_makes_sounds(recipe, made, sounds, tmp_path, capsys):
+    threads = torch.get_num_threads()
+    tiny = [
+        "--set", "train.targets=64", "--set", "train.previews=0", "--set", "train.excerpts=2",
+        "--set", "model.dilations=[1,2]", "--set", "model.residual_channels=16", "--set", "model.gate_channels=16",
+        "--set", "model.skip_channels=16", "--steps", "2", "--threads", "1", "-q",
     ]  # fmt: skip
-    out = tmp_path / "run"
-    done = run("recipes/train_speech.py", "--data", tmp_path, "-o", out, "--steps", "2", "--threads", "1", *settings)
-    assert done.returncode == 0, done.stderr
-    assert "step 2" in done.stdout
-    assert run("recipes/train_speech.py", "--data", tmp_path / "absent", "-o", tmp_path / "x").returncode == 1
+    then = [re.sub(r"--seconds \d+", "--seconds 0.05", command) for command in recipe.RECIPE.then]
+    shorter = replace(recipe.RECIPE, then=tuple(then))
+    out = tmp_path / "a run"
+    try:
+        assert perform(shorter, ["--data", str(sounds), "-o", str(out), *tiny]) == 0
+        assert "step 2" in capsys.readouterr().out
+        assert len(list((out / "sounds").glob("*.wav"))) == made
+        assert perform(shorter, ["--data", str(sounds), "-o", str(out), *tiny]) == 1
+        assert perform(shorter, ["--data", str(sounds), "-o", str(out), "--overwrite", *tiny]) == 0
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_recipe_runs_as_a_module_and_refuses_in_one_line(tmp_path):
+    done = run("-m", "recipes.train_music", "--data", tmp_path / "absent", "-o", tmp_path / "x", "--steps", "1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("train_music: error:")
+    assert done.stderr.count("\n") == 1
 
 
 def test_train_segmentation_trains_a_run_that_predicts(tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import shutil
 from dataclasses import replace
 from html import unescape
@@ -125,7 +124,7 @@ def test_the_command_that_it_states_makes_the_same_run(chosen, monkeypatch):
 
     monkeypatch.setattr("segmentation.commands.source_of", source)
     command = _command(chosen, {"budget": {"steps": 300, "seconds": None}})
-    arguments = parser().parse_args(shlex.split(command)[1:])
+    arguments = parser().parse_args(command[1:])
     assert arguments.steps == 300
     assert to_json(configured(arguments)) == to_json(chosen)
 

@@ -68,6 +68,20 @@ def test_a_last_group_that_is_not_full_is_averaged_over_what_it_has() -> None:
     assert [step.step for step in steps] == [1, 2]
 
 
+def test_with_weights_the_mean_is_over_the_step_however_its_examples_are_dealt_out() -> None:
+    source = [each.double() for each in batches(6, rows=2)]
+    together = torch.cat(source)
+    results = []
+    for dealt in ([together], [together[:1], together[1:]], [together[:7], together[:0], together[7:]]):
+        model = line().double()
+        loss = lambda batch, model=model: model(batch).square().sum()  # noqa: E731
+        (step,) = train(model, dealt, loss, accumulate=len(dealt), weight=len)
+        results.append((weights(model), step.loss, step.gradient_norm))
+    for other in results[1:]:
+        torch.testing.assert_close(other[0], results[0][0])
+        assert other[1:] == pytest.approx(results[0][1:])
+
+
 @pytest.mark.parametrize("clip", [1e-3, 0.05])
 def test_no_step_is_longer_than_the_clip_allows_and_the_norm_said_is_the_one_before(clip: float) -> None:
     model, source = line(), batches(5)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import InputError
-from shared.report import Page, Picture, document, shown
+from shared.report import Page, Picture, Sound, document, shown
 from tests.browser import Browser
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&\0\x1b[31m\u202e\ud800"
@@ -62,7 +62,9 @@ def full(text="plain"):
     page.table([text, "IoU"], [[text, 0.12345], ["mean", None]], caption=text, colours=[(1, 2, 255)], total=True)
     page.pictures(Picture(png(), text, text))
     page.pictures(Picture(png(), text, text), Picture(png(), "", text))
-    page.sound(wav(), text, Picture(png(), "", text))
+    page.sounds([(text, [Sound(wav(), text, Picture(png(), "", text)), Sound(wav(), text)]), ("", [])])
+    with page.fold(text):
+        page.text(text)
     return page
 
 
@@ -98,14 +100,16 @@ def test_pictures_and_sounds_are_inside_with_size_text_and_name():
     for each in pictures:
         assert base64.b64decode(each["src"].removeprefix("data:image/png;base64,")) == png()
         assert (each["width"], each["height"], each["alt"]) == ("6", "4", "a dog")
-    (sound,) = [attributes for tag, attributes in found if tag == "audio"]
-    assert base64.b64decode(sound["src"].removeprefix("data:audio/wav;base64,")) == wav()
-    assert sound["aria-label"] == "a dog"
+    players = [attributes for tag, attributes in found if tag == "audio"]
+    assert len(players) == 2
+    for each in players:
+        assert base64.b64decode(each["src"].removeprefix("data:audio/wav;base64,")) == wav()
+        assert each["aria-label"] == "a dog: a dog"
 
 
 def test_headings_are_in_order_and_rows_and_columns_are_named():
     elements = Elements(full().html())
-    assert [tag for tag in elements.tags() if re.fullmatch(r"h\d", tag)] == ["h1", "h2", "h3"]
+    assert [tag for tag in elements.tags() if re.fullmatch(r"h\d", tag)] == ["h1", "h2", "h3", "h3"]
     scopes = [attributes.get("scope") for tag, attributes in elements.found if tag == "th"]
     assert [scope for scope in scopes if scope] == ["col", "col", "row", "row"]
     assert ("html", {"lang": "en"}) in elements.found
@@ -188,7 +192,9 @@ def test_what_is_no_picture_or_sound_or_has_no_text_is_refused(content):
     with pytest.raises(ValueError, match="PNG"):
         Page("x").pictures(Picture(content, "", "a dog"))
     with pytest.raises(ValueError, match="WAV"):
-        Page("x").sound(content, "a dog")
+        Page("x").sounds([("", [Sound(content, "a dog")])])
+    with pytest.raises(ValueError, match="1 to 3"):
+        Page("x").sounds([("", [Sound(wav(), "a dog")] * 4)])
     with pytest.raises(ValueError, match="what it shows"):
         Page("x").pictures(Picture(png(), "caption", ""))
     with pytest.raises(ValueError, match="2 cells"):

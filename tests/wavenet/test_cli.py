@@ -220,3 +220,55 @@ def test_a_killed_clip_resumes_to_what_it_would_have_been(run, tmp_path):
     assert main(["generate", "--resume", str(killed), "-q"]) == 0
     assert main([*common, str(whole)]) == 0
     assert killed.read_bytes() == whole.read_bytes()
+
+
+def test_how_it_is_drawn_is_noted_and_gone_on_with_several_clips_together(run, tmp_path, capsys):
+    common = ["generate", str(run), "--temperature", "0.9", "--top-k", "30", "--top-p", "0.95", "-n", "3", "-q"]
+    for name, seconds in (("whole", "0.2"), ("part", "0.1")):
+        assert main([*common, "--seconds", seconds, "-o", f"{tmp_path / name}/"]) == 0
+    parts = sorted((tmp_path / "part").glob("*.wav"))
+    note = json.loads((tmp_path / "part" / "mine-seed1.wav.json").read_text())
+    assert (note["temperature"], note["top_k"], note["top_p"], note["seed"]) == (0.9, 30, 0.95, 1)
+    capsys.readouterr()
+    assert main(["generate", "--resume", *map(str, parts), str(parts[0]), "--seconds", "0.2", "-q"]) == 0
+    assert capsys.readouterr().out.split() == [str(path) for path in parts]
+    for path in parts:
+        assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
+
+
+def test_greedy_is_temperature_0_and_draws_the_same_for_every_seed(run, tmp_path):
+    made = []
+    for name, flags in (("a", ["--greedy"]), ("b", ["--temperature", "0", "--seed", "9"]), ("c", ["--top-k", "1"])):
+        path = tmp_path / f"{name}.wav"
+        assert main(["generate", str(run), "--seconds", "0.02", *flags, "-o", str(path), "-q"]) == 0
+        made.append(path.read_bytes())
+    assert made[0] == made[1] == made[2]
+    assert json.loads((tmp_path / "a.wav.json").read_text())["temperature"] == 0
+
+
+def test_a_note_from_before_top_k_is_still_gone_on_with(run, tmp_path):
+    for name, seconds in (("whole", "0.1"), ("part", "0.05")):
+        assert main(["generate", str(run), "--seconds", seconds, "-o", str(tmp_path / f"{name}.wav"), "-q"]) == 0
+    note = tmp_path / "part.wav.json"
+    values = json.loads(note.read_text())
+    for newer in ("top_k", "top_p", "input", "input_fingerprint"):
+        del values[newer]
+    note.write_text(json.dumps(values))
+    assert main(["generate", "--resume", str(tmp_path / "part.wav"), "--seconds", "0.1", "-q"]) == 0
+    assert (tmp_path / "part.wav").read_bytes() == (tmp_path / "whole.wav").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--greedy", "--temperature", "0.5"], "--greedy and --temperature: greedy is temperature 0"),
+        (["--greedy", "--top-k", "5"], "--greedy and --top-k: greedy leaves nothing to choose from"),
+        (["--temperature", "0", "--top-p", "0.5"], "--temperature 0 and --top-p"),
+        (["--top-k", "0"], "--top-k"),
+        (["--top-p", "1.5"], "--top-p 1.5: a share above 0 and up to 1"),
+        (["--top-p", "nan"], "--top-p nan"),
+    ],
+    ids=str,
+)
+def test_ways_to_draw_that_make_no_sense_are_refused(flags, says, run, capsys):
+    assert says in one_line_error(capsys, ["generate", str(run), "-q", *flags])

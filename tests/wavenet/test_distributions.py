@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shared.config import from_json, to_json
-from wavenet.distributions import BY_NAME, Categorical, Gaussian, LogisticMixture, grid
+from wavenet.distributions import BY_NAME, GREEDY, Categorical, Gaussian, LogisticMixture, grid
 from wavenet.distributions.mu_law import cells, mu_law_decode, mu_law_encode, mu_law_level
 from wavenet.distributions.scales import nats_16, nats_mu_law
 from wavenet.model import WaveNetConfig
@@ -122,18 +122,6 @@ def test_samples_follow_the_likelihood_and_rise_with_the_uniform_number(case):
     assert float((counts.cumsum(0) / draws - expected.cumsum(0)).abs().max()) < 0.5 / draws + 1e-5
 
 
-def test_a_lower_temperature_is_a_sharper_distribution(output):
-    torch.manual_seed(0)
-    parameters = output.initial() + torch.randn(output.channels)
-    uniform = torch.linspace(0, 1, 501, dtype=torch.float64)[:-1]
-    spreads = [
-        float(output.sample(rows(parameters, len(uniform)), uniform, temperature).double().var())
-        for temperature in (2.0, 0.5, 0.05, 0.0)
-    ]
-    assert spreads == sorted(spreads, reverse=True)
-    assert spreads[-1] == 0 < spreads[0]
-
-
 def test_a_uniform_number_at_either_end_is_a_likely_enough_draw(case):
     output, parameters = case
     ends = torch.tensor([0.0, math.nextafter(1.0, 0.0)], dtype=torch.float64)
@@ -147,7 +135,7 @@ def test_a_class_without_probability_is_not_drawn_at_either_end():
     parameters[:, 3] = 1e4
     ends = torch.tensor([0.0, math.nextafter(1.0, 0.0)], dtype=torch.float64)
     assert output.sample(parameters, ends).tolist() == [every_value(output)[3].item()] * 2
-    assert output.sample(parameters[:1], ends[:1], 0.0) == every_value(output)[3]
+    assert output.sample(parameters[:1], ends[:1], GREEDY) == every_value(output)[3]
 
 
 def test_values_are_numbered_in_ascending_order_and_survive_being_quantised(output):

@@ -11,7 +11,7 @@ from tests.wavenet.networks import small_network
 from wavenet.data.tracks import ArrayTrack
 from wavenet.distributions import Categorical, Gaussian, LogisticMixture
 from wavenet.distributions.mu_law import mu_law_decode
-from wavenet.evaluate import bits_per_sample
+from wavenet.evaluate import bits_by_group, bits_per_sample, pooled
 from wavenet.model import PRESETS, WaveNet
 from wavenet.yardsticks import _edges, _mixture_nll, yardsticks
 
@@ -37,6 +37,17 @@ def test_the_score_is_that_of_the_obvious_path():
     wave = torch.from_numpy(tracks[0].wave)[None]
     expected = float(model.config.output.nll(model(wave), wave).mean().detach()) / math.log(2)
     assert bits_per_sample(model, tracks, targets=50).bits == pytest.approx(expected, rel=1e-5)
+
+
+def test_groups_are_scored_as_if_each_were_alone_and_pool_to_the_whole():
+    model, random = small_network(), np.random.default_rng(0)
+    tracks = [of_codes(random.integers(0, 256, samples))[0] for samples in (300, 90, 200)]
+    found = bits_by_group(model, tracks, ["ann", "bob", "ann"], targets=64, batch=3)
+    assert found["bob"].bits == pytest.approx(bits_per_sample(model, tracks[1:2], targets=64).bits, rel=1e-6)
+    assert {name: bits.samples for name, bits in found.items()} == {"ann": 500, "bob": 90}
+    whole, together = bits_per_sample(model, tracks, targets=64), pooled(found.values())
+    assert together.samples == whole.samples
+    assert (together.bits, together.bits_16) == pytest.approx((whole.bits, whole.bits_16), rel=1e-9)
 
 
 def test_order_0_is_the_entropy_of_the_codes():

@@ -1,8 +1,10 @@
 """What a step sees is a pure function of seed and step, and every epoch covers all the sound."""
 
 import numpy as np
+import pytest
 import torch
 
+from shared.training.processes import Team
 from wavenet.data.excerpts import Excerpts, batch_of, evenly
 from wavenet.data.tracks import ArrayTrack, Part, by_time
 
@@ -25,6 +27,15 @@ def test_an_epoch_hears_nearly_everything_and_two_epochs_differ():
     for epoch in epochs:
         assert len(epoch.unique()) > 9_700
     assert not torch.equal(*epochs)
+
+
+def test_only_of_a_track_shorter_than_an_excerpt_is_anything_computed_in_vain():
+    lengths = (30, 100, 101, 130, 199, 950)
+    excerpts = Excerpts([ramp(str(each), 1, each) for each in lengths], context=7, targets=100, batch=1, seed=0)
+    for epoch in range(5):
+        steps = range(epoch * excerpts.per_epoch, (epoch + 1) * excerpts.per_epoch)
+        wasted = [int((1 - excerpts.batch(step).weight).sum()) for step in steps]
+        assert sorted(wasted) == [0] * (excerpts.per_epoch - 1) + [70]
 
 
 def test_before_a_track_there_is_silence_and_past_its_end_nothing_counts():
@@ -59,3 +70,16 @@ def test_one_recording_is_split_by_time():
     assert isinstance(held, Part)
     assert train.read(0, train.samples).tolist() == list(range(90))
     assert held.read(0, held.samples).tolist() == list(range(90, 100))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("batches", [1, 3])
+def test_the_shares_of_a_team_are_the_step(size, batches):
+    excerpts = Excerpts([ramp("a", 0, 1000), ramp("b", 5000, 30)], context=20, targets=50, batch=2, seed=4)
+    for step in (0, 7):
+        whole = torch.cat([excerpts.batch(step * batches + at).wave for at in range(batches)])
+        shares = [list(excerpts.step(step, batches, Team(rank, size))) for rank in range(size)]
+        assert all(len(share) == batches for share in shares)
+        assert torch.equal(torch.cat([batch.wave for share in shares for batch in share]), whole)
+        counts = [sum(len(batch.wave) for batch in share) for share in shares]
+        assert max(counts) - min(counts) <= 1

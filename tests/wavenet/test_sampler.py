@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from shared.errors import InputError
-from tests.wavenet.networks import small_network
+from tests.wavenet.networks import rings_of, small_network
 from wavenet import sampler
-from wavenet.distributions import Categorical
+from wavenet.distributions import GREEDY, PLAIN, Categorical, Drawing
 from wavenet.model import WaveNet
 from wavenet.sampler import ENGINES, generate, stream, uniforms
 from wavenet.sampler.precision import PRECISIONS, rounded
@@ -41,12 +41,12 @@ def test_engine_draws_the_reference_waveform(engine, kernel_size, prompt, batch)
 
 
 @pytest.mark.parametrize("engine", FAST)
-@pytest.mark.parametrize("temperature", [0.0, 0.5, 2.0])
-def test_engine_agrees_at_every_temperature(engine, temperature, device):
+@pytest.mark.parametrize("drawing", [GREEDY, Drawing(0.5), Drawing(2.0, top_k=9, top_p=0.8)], ids=str)
+def test_engine_agrees_however_it_draws_and_on_every_device(engine, drawing, device):
     if engine == "compiled" and device.type != "cpu":
         pytest.skip("the compiled engine is for the CPU")
     model = long_network(2).to(device)
-    choices = {"seeds": [5], "temperature": temperature}
+    choices = {"seeds": [5], "drawing": drawing}
     assert torch.equal(
         generate(model, 100, engine=engine, **choices), generate(model, 100, engine="reference", **choices)
     )
@@ -187,26 +187,12 @@ def test_continuing_restores_the_state_to_the_last_bit(engine):
     model = long_network(2)
     noise = uniforms([3, 4], 200)
     with torch.inference_mode():
-        straight = ENGINES[engine](model, torch.zeros(1, 0), 2, 1.0)
+        straight = ENGINES[engine](model, torch.zeros(1, 0), 2, PLAIN)
         wave = straight.draw(noise)
-        resumed = ENGINES[engine](model, torch.zeros(1, 0), 2, 1.0)
+        resumed = ENGINES[engine](model, torch.zeros(1, 0), 2, PLAIN)
         resumed.hear(wave[:, -model.receptive_field :])
-    for a, b in zip(_rings(straight, model), _rings(resumed, model), strict=True):
+    for a, b in zip(rings_of(straight, model), rings_of(resumed, model), strict=True):
         assert np.array_equal(a, b)
-
-
-def _rings(sampler, model):
-    """What each block remembers, oldest first."""
-    if hasattr(sampler, "groups"):
-        for group in sampler.groups:
-            ends = [*group.starts[1:], len(group.rings)]
-            for start, end, place, block in zip(group.starts, ends, group.places, model.blocks, strict=True):
-                size = block.field.history * len(group.newest) * group.weights.widths[0]
-                ring = group.rings[start:end][:size].reshape(block.field.history, -1)
-                yield np.roll(ring, -place, axis=0)
-    else:
-        for ring in sampler.rings:
-            yield np.stack([np.roll(torch.stack(ring.inputs).numpy(), -ring.at, axis=0)])
 
 
 @pytest.mark.parametrize("engine", FAST)
@@ -215,10 +201,10 @@ def test_what_an_engine_remembers_after_long_is_what_the_network_says(engine, pr
     """Float32 errors do not build up: after 5000 steps the rings hold what one parallel pass computes."""
     model = rounded(long_network(2), precision)
     with torch.inference_mode():
-        sampler = ENGINES[engine](model, torch.zeros(1, 0), 1, 1.0)
+        sampler = ENGINES[engine](model, torch.zeros(1, 0), 1, PLAIN)
         wave = sampler.draw(uniforms([0], 5000))
-        fresh = ENGINES[engine](model, wave, 1, 1.0)  # primed by one parallel pass
-    for stepped, primed in zip(_rings(sampler, model), _rings(fresh, model), strict=True):
+        fresh = ENGINES[engine](model, wave, 1, PLAIN)  # primed by one parallel pass
+    for stepped, primed in zip(rings_of(sampler, model), rings_of(fresh, model), strict=True):
         assert np.abs(stepped - primed).max() < 1e-4
 
 
@@ -292,26 +278,28 @@ def test_nothing_asked_for_is_nothing_drawn_and_nonsense_is_refused(engine):
     assert generate(model, 0, seeds=[1, 2], engine=engine).shape == (2, 0)
     with pytest.raises(ValueError, match="NaN"):
         generate(model, 5, seeds=[1], engine=engine, prompt=[0.0, np.nan])
-    whole = generate(model, 20, seeds=[1], engine=engine, temperature=1)  # a whole number is a number
-    assert torch.equal(whole, generate(model, 20, seeds=[1], engine=engine, temperature=1.0))
+    whole = generate(model, 20, seeds=[1], engine=engine, drawing=Drawing(1))  # a whole number is a number
+    assert torch.equal(whole, generate(model, 20, seeds=[1], engine=engine))
 
 
 @pytest.mark.slow
 def test_a_million_samples_do_not_drift_and_take_no_more_memory_than_a_thousand():
     script = """
 import resource, torch
-from tests.wavenet.test_sampler import _rings, long_network
+from tests.wavenet.networks import rings_of
+from tests.wavenet.test_sampler import long_network
+from wavenet.distributions import PLAIN
 from wavenet.sampler import ENGINES, uniforms
 model = long_network(2)
 with torch.inference_mode():
-    sampler = ENGINES["compiled"](model, torch.zeros(1, 0), 1, 1.0)
+    sampler = ENGINES["compiled"](model, torch.zeros(1, 0), 1, PLAIN)
     wave = sampler.draw(uniforms([0], 1000))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for at in range(1000, 1_000_000, 1000):
         wave = sampler.draw(uniforms([0], 1000, at))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
-    fresh = ENGINES["compiled"](model, wave, 1, 1.0)
-for stepped, primed in zip(_rings(sampler, model), _rings(fresh, model), strict=True):
+    fresh = ENGINES["compiled"](model, wave, 1, PLAIN)
+for stepped, primed in zip(rings_of(sampler, model), rings_of(fresh, model), strict=True):
     assert abs(stepped - primed).max() < 1e-4
 """
     root = Path(__file__).parents[2]

@@ -1,5 +1,7 @@
 """From recordings to voices: speakers and vocoders by the command line, and what is refused there."""
 
+import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,11 @@ from wavenet import audio, wav
 from wavenet.cli import main
 from wavenet.data.plucks import melody
 from wavenet.model import WaveNet
+from wavenet.writing import Written, write_blocks
 
 SMALL = [*TINY, "--steps", "2", "--threads", "1", "-q"]
-VOCODER = [*SMALL, "--mel", "--set", "model.frames.channels=16", "--set", "model.frames.width=4"]
+FEW = ["--set", "model.frames.channels=16", "--set", "model.frames.width=4"]
+VOCODER = [*SMALL, "--mel", "--output", "categorical", *FEW]
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +87,68 @@ def test_a_vocoder_makes_each_recording_again_at_its_own_length(vocoder: Path, c
         file.write(melody(0.05, np.random.default_rng(9)))
     given = [str(tmp_path / "short.wav"), str(choir / "0_ann_0.wav"), "-o", f"{tmp_path / 'out'}/", "-q"]
     assert main(["vocode", str(vocoder), *given]) == 0
-    made = {path.name: len(audio.read(path)) for path in (tmp_path / "out").iterdir()}
+    made = {path.name: len(audio.read(path)) for path in (tmp_path / "out").glob("*.wav")}
     assert made == {"short.wav": 800, "0_ann_0.wav": 4800}
+
+
+def stopping_after(blocks: int):
+    """``write_blocks``, but somebody presses Ctrl-C after so many blocks in all."""
+    left = [blocks]
+
+    def write(stream, files, samples, quiet, lengths):
+        taken = list(itertools.islice(stream, left[0]))
+        left[0] -= len(taken)
+        done = write_blocks(iter(taken), files, samples, quiet, lengths)
+        return Written(done.samples, done.real_time_factor, left[0] == 0)
+
+    return write
+
+
+@pytest.mark.parametrize("blocks", [8, 16], ids="{} blocks".format)  # each group takes 15, its first file 5
+def test_a_copy_resumed_is_the_copy_of_one_call(
+    blocks: int, vocoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Ten files in two groups; it stops within either."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for at in range(10):
+        with wav.WavWriter(inputs / f"{at}.wav") as file:
+            file.write(melody(0.1 if at == 0 else 0.3, np.random.default_rng(at)))
+    common = ["vocode", str(vocoder), str(inputs), "--seed", "5", "--top-k", "40", "-q", "-o"]
+    assert main([*common, f"{tmp_path / 'whole'}/"]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("wavenet.growing.write_blocks", stopping_after(blocks))
+        capsys.readouterr()
+        assert main([*common, f"{tmp_path / 'part'}/"]) == 130
+    shown = capsys.readouterr().err
+    assert "can be played" in shown
+    assert "wavenet vocode --resume" in shown
+    made = sorted((tmp_path / "part").glob("*.wav"))
+    assert len(made) == 10
+    assert [path.read_bytes() for path in made] != [(tmp_path / "whole" / path.name).read_bytes() for path in made]
+    assert main(["vocode", "--resume", *map(str, made), "-q"]) == 0
+    for path in made:
+        assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
+        assert json.loads(path.with_name(f"{path.name}.json").read_text())["top_k"] == 40
+    assert main(["vocode", "--resume", str(made[0]), "-q"]) == 0
+    assert "is complete: 0.1 s" in capsys.readouterr().err
+
+
+def test_a_copy_is_not_gone_on_with_once_its_input_has_changed(
+    vocoder: Path, choir: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    source, copy = tmp_path / "mine.wav", tmp_path / "copy.wav"
+    source.write_bytes((choir / "0_ann_0.wav").read_bytes())
+    assert main(["vocode", str(vocoder), "-o", str(copy), str(source), "-q"]) == 0
+    resume = ["vocode", "--resume", str(copy)]
+    capsys.readouterr()
+    assert "wavenet vocode --resume" in one_line_error(capsys, ["generate", "--resume", str(copy)])
+    assert "--resume takes everything" in one_line_error(capsys, [*resume, "--top-k", "3"])
+    with source.open("ab") as file:
+        file.write(b"more")
+    assert "mine.wav has changed or gone; bring it back" in one_line_error(capsys, resume)
+    source.unlink()
+    assert "mine.wav has changed or gone" in one_line_error(capsys, resume)
 
 
 def test_stored_frames_are_made_into_what_their_sound_is(vocoder: Path, choir: Path, tmp_path: Path) -> None:
@@ -123,6 +187,9 @@ def test_features_of_ones_own_are_learnt_from(choir: Path, tmp_path: Path) -> No
         (["vocode", "VOCODER", "x.wav", "-o", "y.mp3"], "name it y.wav"),
         (["vocode", "VOCODER", "CHOIR", "-o", "y.wav"], "6 sounds need a folder"),
         (["vocode", "VOCODER", "CHOIR", "-o", "y/", "--temperature", "-1"], "--temperature -1.0: a number from 0 up"),
+        (["vocode", "VOCODER", "CHOIR", "-o", "y/", "--greedy", "--top-p", "0.5"], "--greedy and --top-p"),
+        (["vocode", "VOCODER", "-o", "y/"], "required: FILE"),
+        (["vocode"], "required: RUN, FILE, -o/--out"),
         (["train", "CHOIR", "--steps", "1", "--speakers", "name:9"], "names have 3 parts"),
         (["train", "CHOIR", "--steps", "1", "--features", "CHOIR"], "holds no .npy files that can be used"),
         (["train", "--resume", "VOICES", "--mel"], "--resume takes everything from the run"),

@@ -20,6 +20,7 @@ from wavenet import audio, figures, trainer
 from wavenet.commands.train import finished
 from wavenet.data import Plucks
 from wavenet.data.plucks import melody
+from wavenet.distributions import Drawing
 from wavenet.model import PRESETS, WaveNet
 from wavenet.run import CURVE, Run, TrainConfig
 from wavenet.sampler import stream
@@ -27,7 +28,7 @@ from wavenet.wav import WavWriter
 from wavenet.writing import write_blocks
 
 SOUND, PICTURE = "demo.wav", "real-and-generated.png"
-TEMPERATURE = 0.9
+DRAWING = Drawing(temperature=0.9)
 
 MODEL = PRESETS["tiny"]
 TRAIN = TrainConfig(learning_rate=1e-2, evaluations=8, previews=0)
@@ -69,7 +70,7 @@ def _generated(model: WaveNet, path: Path, seconds: float, seed: int, quiet: boo
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one sample's products are too small to share
     samples = round(seconds * audio.RATE)
-    blocks = stream(model, samples, seeds=[seed], temperature=TEMPERATURE)
+    blocks = stream(model, samples, seeds=[seed], drawing=DRAWING)
     try:
         with WavWriter(path, overwrite=True) as file:
             written = write_blocks(blocks, [file], samples, quiet)

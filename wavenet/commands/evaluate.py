@@ -1,36 +1,55 @@
-"""``wavenet evaluate``: bits per sample on recordings, beside two yardsticks."""
+"""``wavenet evaluate``: bits per sample on recordings; of a vocoder, how close its copies come. Yardsticks for both."""
 
 from __future__ import annotations
 
 import json
+import logging
 from argparse import Namespace
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from shared.cli import seed_of
 from shared.config import from_json
 from shared.errors import InputError
 from shared.training import checkpoint, machine
 from shared.training.progress import ProgressLine
+from wavenet.audio import RATE
 from wavenet.commands.train import source_of
-from wavenet.data.conditions import Conditions, labels_of
+from wavenet.copies import compare
+from wavenet.copies.drawn import Copies, copies, makers, stretches
+from wavenet.copies.kept import keep, targets
+from wavenet.copies.table import Row, as_text, as_values, not_installed
+from wavenet.data import Recordings
+from wavenet.data.conditions import Conditions, labels_of, whole
 from wavenet.data.tracks import seconds_of
-from wavenet.evaluate import bits_per_sample
+from wavenet.evaluate import Bits, bits_by_group, pooled
 from wavenet.model import WaveNet
 from wavenet.run import Run
 from wavenet.telling import speakers_of
+from wavenet.writing import check_drawing, drawing_of
 from wavenet.yardsticks import yardsticks
+
+COPIES = 8  # files, unless --copies says otherwise
 
 
 def run(arguments: Namespace) -> int:
-    """Bits per sample on recordings."""
+    """Bits per sample on recordings, then a vocoder's copies; Ctrl-C between them leaves what is printed."""
+    logging.getLogger("wavenet").setLevel(logging.ERROR if arguments.quiet else logging.WARNING)
     machine.keep_memory()
     machine.use_threads(arguments.threads)
-    folder = Path(arguments.model)
+    folder, seed = Path(arguments.model), seed_of(arguments)
+    drawing = drawing_of(arguments)
     model = WaveNet.from_pretrained(folder, machine.device_named(arguments.device))
+    number = _number_of_copies(arguments, model)
+    check_drawing(model, drawing)
     values = checkpoint.load_config(folder)
     run = from_json(Run, values) if "data" in values else None
     with ProgressLine("evaluating", arguments.quiet) as line:
-        tracks = source_of(arguments.data, arguments.root).load(run.train.validation if run else 0.1, None)
+        source = source_of(arguments.data, arguments.root)
+        if run and isinstance(source, Recordings) and isinstance(run.data, Recordings):
+            source = replace(run.data, path=source.path)  # trimmed and levelled as the run's own
+        tracks = source.load(run.train.validation if run else 0.1, None)
         for remark in tracks.remarks:
             line.say(remark)
         resumable = (folder / checkpoint.RESUME).exists()
@@ -48,9 +67,14 @@ def run(arguments: Namespace) -> int:
         labels = labels_of(everything, how) if model.config.labels else {}
         conditions = Conditions(model.config, labels, run.features if run else "")
         conditions.check(chosen)
-        result = bits_per_sample(
-            model, chosen, conditions=conditions, progress=lambda done, total: line.update(done / total)
+        sounds = stretches(chosen, number)
+        names = [Path(track.name).name for track in sounds]
+        places = targets(Path(arguments.out), names, makers(model.config), arguments.force) if arguments.out else None
+        speakers = [labels.get(whole(track)[0].name, "") for track in chosen]
+        by_speaker = bits_by_group(
+            model, chosen, speakers, conditions=conditions, progress=lambda done, total: line.update(done / total)
         )
+        result = pooled(by_speaker.values())
         measured = yardsticks(tracks.train or everything, chosen, model.config.output)
     summary = {
         "model": str(arguments.model),
@@ -58,21 +82,72 @@ def run(arguments: Namespace) -> int:
         "part": part,
         "files": len(chosen),
         "seconds": round(seconds_of(chosen), 2),
-        "samples": result.samples,
         "scale": model.config.output.scale,
-        "bits_per_sample": round(result.bits, 4),
-        "bits_16": round(result.bits_16, 4),
-        "bits_mu_law": round(result.bits_mu_law, 4),
+        **_values(result),
         "yardsticks": {name: round(value, 4) for name, value in asdict(measured).items()},
     }
-    if arguments.json:
-        print(json.dumps(summary, indent=2))
-    else:
+    if model.config.labels:
+        summary["speakers"] = {name: _values(bits) for name, bits in by_speaker.items()}
+    if not arguments.json:
         print(
             f"{result.bits:.3f} bits per sample over {len(chosen)} files, {seconds_of(chosen):.0f} s ({part}); "
             f"order-0 entropy {measured.order_0:.3f}, linear predictor {measured.linear_32:.3f}; "
             f"all of {model.config.output.scale}\n"
             f"to compare with any model: {result.bits_16:.3f} of 16-bit samples, {result.bits_mu_law:.3f} of mu-law "
-            "codes of 256"
+            "codes of 256",
+            flush=True,
         )
+        if model.config.labels:
+            print(_speaker_table(by_speaker), flush=True)
+    if sounds:
+        with ProgressLine("copying", arguments.quiet) as line:
+            drawn = copies(model, sounds, conditions, seed, line.update, drawing=drawing, precision=arguments.precision)
+            rows = _measured(drawn, places or [{}] * len(sounds))
+        if arguments.json:
+            settings = {"seed": seed, **asdict(drawing), "precision": arguments.precision}
+            summary["copies"] = {"seconds": round(seconds_of(sounds), 2), **settings, **as_values(rows, names)}
+        else:
+            files = "1 file" if len(sounds) == 1 else f"{len(sounds)} files"
+            print(f"\ncopies of {files}, {seconds_of(sounds):.1f} s:\n{as_text(rows)}")
+            if remark := not_installed():
+                print(remark)
+    if arguments.json:
+        print(json.dumps(summary, indent=2))
     return 0
+
+
+def _number_of_copies(arguments: Namespace, model: WaveNet) -> int:
+    number = arguments.copies if arguments.copies is not None else COPIES if model.config.frames else 0
+    if number and not model.config.frames:
+        raise InputError(f"--copies {number}: {arguments.model} takes no frames, so it copies nothing; leave it out")
+    if arguments.out and not number:
+        raise InputError(f"-o {arguments.out}: is for a vocoder's copies, and none are made; leave it out")
+    return number
+
+
+def _values(bits: Bits) -> dict[str, float]:
+    return {
+        "samples": bits.samples,
+        "bits_per_sample": round(bits.bits, 4),
+        "bits_16": round(bits.bits_16, 4),
+        "bits_mu_law": round(bits.bits_mu_law, 4),
+    }
+
+
+def _speaker_table(bits: dict[str, Bits]) -> str:
+    width = max(map(len, bits))
+    return "\n".join(
+        f"  {name:{width}}  {each.bits:.3f} bits per sample over {each.samples / RATE:.0f} s"
+        for name, each in bits.items()
+    )
+
+
+def _measured(drawn: Iterable[Copies], places: Sequence[dict[str, Path]]) -> list[Row]:
+    """Every maker's figures; the sounds themselves are kept at ``places``, if there are any."""
+    found: dict[str, list[dict[str, float | None]]] = {}
+    for each, there in zip(drawn, places, strict=True):
+        keep(each, there)
+        recording, *made = each.sounds.items()
+        for maker, wave in made:
+            found.setdefault(maker, []).append(compare(recording[1], wave))
+    return [Row(maker, tuple(figures)) for maker, figures in found.items()]

@@ -61,6 +61,6 @@ def run(arguments: Namespace) -> int:
         bits = run["validation_bits_per_sample"]
         reached = f", {bits:.3f} bits per sample on held-back sound" if bits else ""
         print(f"  trained for {run['step']} steps, {clock(run['seconds'])}, in {run['precision']}{reached}")
-        print(f"  on {', '.join(f'{key} {value}' for key, value in run['data'].items())}")
+        print(f"  on {', '.join(f'{key} {value}' for key, value in run['data'].items() if value is not None)}")
         print(f"next: {next_of(folder)}, or wavenet train --resume {quote(str(folder))} --minutes 10")
     return 0

@@ -9,33 +9,43 @@ from shlex import quote
 
 from shared.training.progress import ProgressLine
 from wavenet.data.folder import scan
+from wavenet.data.levels import treated
+from wavenet.data.recordings import recordings
+from wavenet.data.tracks import RecordedTrack, seconds_of
 from wavenet.preparing import write_copies
 
 
 def run(arguments: Namespace) -> int:
     """Say what a folder holds; with ``--out``, write a 16 kHz copy."""
     with ProgressLine("reading", arguments.quiet) as line:
-        found = scan(arguments.data, progress=lambda done, total: line.update(done / total))
-        for text in (*found.refused, *found.warnings):
+
+        def progress(done: int, total: int) -> None:
+            line.update(done / total)
+
+        source = recordings(arguments.data, arguments.trim, arguments.level)
+        found = scan(arguments.data, progress=progress)
+        tracks = [RecordedTrack(each) for each in found.recordings]
+        tracks, said = treated(tracks, source.trim, source.level, progress=progress)
+        for text in (*found.refused, *found.warnings, *said):
             line.say(text)
         if arguments.out:
-            write_copies(found, Path(arguments.out), overwrite=arguments.force, line=line)
+            write_copies(found, tracks, Path(arguments.out), overwrite=arguments.force, line=line)
     rates = {f"{rate} Hz": count for rate, count in sorted(found.rates.items())}
     summary = {
         "data": str(arguments.data),
         "files": len(found.recordings),
-        "minutes": round(found.seconds / 60, 2),
+        "minutes": round(seconds_of(tracks) / 60, 2),
         "rates": rates,
         "refused": list(found.refused),
         "warnings": list(found.warnings),
+        "treatment": said,
     }
     if arguments.json:
         print(json.dumps(summary, indent=2))
     else:
         listed = ", ".join(f"{count} at {rate}" for rate, count in rates.items())
-        print(
-            f"{len(found.recordings)} files, {found.seconds / 60:.1f} minutes: {listed}; {len(found.refused)} refused"
-        )
+        minutes, refused = seconds_of(tracks) / 60, len(found.refused)
+        print(f"{len(found.recordings)} files, {minutes:.1f} minutes: {listed}; {refused} refused")
         if arguments.out:
             print(f"16 kHz copy in {arguments.out}")
         print(f"next: wavenet train {quote(str(arguments.out or arguments.data))} --minutes 20")

@@ -14,10 +14,13 @@ from shared.config import from_json, to_json
 from shared.errors import InputError
 from shared.files import numbered
 from shared.training import checkpoint
+from shared.training.processes import leading, started
 from shared.training.progress import clock
+from shared.training.session import claim, saved
 from shared.training.settings import only_resuming, plan_of, settled
 from wavenet import trainer
 from wavenet.data import Recordings, Source, torchaudio_sets
+from wavenet.data.recordings import recordings
 from wavenet.distributions import BY_NAME
 from wavenet.mel import Mel
 from wavenet.model import PRESETS, WaveNetConfig
@@ -30,19 +33,37 @@ DEFAULT_PRESET = "small"
 def run(arguments: Namespace) -> int:
     """Start or resume a run."""
     plan = plan_of(arguments)
+    several = arguments.procs and arguments.procs > 1
+    if several and started():
+        raise InputError("--procs: torchrun has started the processes; leave the flag out")
     if arguments.resume:
-        only_resuming(arguments, "root", "output", "speakers", "mel", "features")
+        only_resuming(arguments, "root", "output", "speakers", "mel", "features", "trim", "level")
+        if several:
+            saved(Path(arguments.resume))  # what is wrong is said once
+            return launched(arguments)
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:
         raise InputError("train on what? give a folder of recordings, or --resume RUN")
-    run = configured(arguments, Run(data=source_of(arguments.data, arguments.root)))
+    run = configured(arguments, Run(data=source_of(arguments.data, arguments.root, arguments.trim, arguments.level)))
     if arguments.print_config:
         print(json.dumps(to_json(run), indent=2))
         return 0
     given = arguments.data
+    if started() and not arguments.out:
+        raise InputError("torchrun: say where to by -o RUN, so that processes that are started again find it")
     name = given.replace(":", "-") if given.startswith("torchaudio:") else Path(given).resolve().stem
     folder = Path(arguments.out) if arguments.out else numbered(Path("runs") / name)
+    if several:
+        claim(folder, plan, overwrite=arguments.overwrite)
+        return launched(arguments, "--out", str(folder), "--seed", str(run.train.seed))
     return finished(trainer.start(run, folder, plan, overwrite=arguments.overwrite))
+
+
+def launched(arguments: Namespace, *more: str) -> int:
+    """The same command in several processes, which share the work."""
+    from shared.training.launcher import launch
+
+    return launch(["-m", "wavenet", *arguments.argv, *more, "--procs", "1"], arguments.procs)
 
 
 def configured(arguments: Namespace, run: Run) -> Run:
@@ -60,19 +81,26 @@ def configured(arguments: Namespace, run: Run) -> Run:
             *(f"model.output.{field}={value}" for field, value in chosen.items()),
             *arguments.settings,
         ]
-    return settled(arguments, run)
+    run = settled(arguments, run)
+    if run.features and run.model.frames and isinstance(run.data, Recordings):
+        run = replace(run, data=replace(run.data, step=run.model.frames.hop))  # what is trimmed are whole frames
+    return run
 
 
-def source_of(text: str, root: str | None) -> Source:
+def source_of(text: str, root: str | None, trim: float | None = None, level: float | None = None) -> Source:
     """``torchaudio:NAME`` or a path."""
     if text.startswith("torchaudio:"):
+        if trim is not None or level is not None:
+            raise InputError(f"{text}: --trim and --level are for folders of recordings; leave them out")
         return torchaudio_sets.parse(text, root)
-    return Recordings(path=str(Path(text).resolve()))  # so that a run can be resumed from anywhere
+    return recordings(text, trim, level)
 
 
 def finished(outcome: Outcome) -> int:
     """Print what a run came to and what to do next."""
     folder = outcome.folder
+    if not leading():
+        return INTERRUPTED if outcome.interrupted else 0
     if outcome.interrupted:
         how = f"wavenet train --resume {quote(str(folder))}"
         print(f"stopped at step {outcome.step}, saved; go on with: {how}", file=sys.stderr)

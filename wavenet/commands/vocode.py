@@ -2,109 +2,95 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from shared.cli import INTERRUPTED, seed_of
 from shared.errors import InputError, refusal
 from shared.folders import is_folder, walk
 from shared.training import machine
 from wavenet import audio
-from wavenet.conditioning import Condition, Frames
+from wavenet.conditioning import Frames
 from wavenet.data.conditions import read_frames
 from wavenet.data.folder import ENDINGS
+from wavenet.growing import Growing, check_resumed_alone, drawn_on, groups, resume, write_on
 from wavenet.mel import Mel
 from wavenet.model import WaveNet
-from wavenet.sampler import stream
+from wavenet.note import Note, beside, fingerprint, weights_of
 from wavenet.wav import WavWriter
-from wavenet.writing import check_temperature, speakers_among, write_blocks
+from wavenet.writing import check_drawing, drawing_of, how_to_go_on, speakers_among
 
 AT_ONCE = 8  # files drawn together: a weight that is read serves all of them
 
 
-@dataclass(frozen=True, eq=False)
-class Told:
-    """One input: its ``frames [channels, f]`` and how many samples they stand for."""
-
-    path: Path
-    frames: Tensor
-    samples: int
-
-
 def run(arguments: Namespace) -> int:
-    """Make a WAV of every input; each takes the next seed, whatever it is drawn together with."""
+    """Make a WAV of every input, or go on with those that were stopped."""
     logging.getLogger("wavenet").setLevel(logging.ERROR if arguments.quiet else logging.WARNING)
     machine.use_threads(arguments.threads)
-    seed = seed_of(arguments)
-    model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
-    mel = model.config.frames
-    if mel is None:
-        raise InputError(f"{arguments.model}: takes no frames; train a vocoder with `wavenet train DATA --mel`")
-    check_temperature(arguments.temperature)
-    speakers = speakers_among(model, arguments.speaker)
-    inputs = list(_inputs(arguments.inputs, frozenset({".npy"}) if not isinstance(mel, Mel) else ENDINGS | {".npy"}))
-    if not isinstance(mel, Mel) and any(path.suffix.lower() != ".npy" for path in inputs):
-        raise InputError(f"{arguments.model}: takes frames of its own kind, not sound; give .npy files")
-    targets = _targets(Path(arguments.out), arguments.out.endswith("/"), inputs, arguments.force)
-    for path in inputs:  # all of them, before anything is made
-        _ = read_frames(path, mel) if path.suffix.lower() == ".npy" else audio.check(path)
-    for at in range(0, len(inputs), AT_ONCE):
-        told = [frames_of(path, mel) for path in inputs[at : at + AT_ONCE]]
-        numbers = range(at, at + len(told))
-        names = [speakers[number % len(speakers)] for number in numbers] if speakers else []
-        condition = together(told, [model.config.labels.index(name) for name in names])
-        longest = max(each.samples for each in told)
-        blocks = stream(
-            model,
-            longest,
-            seeds=[seed + number for number in numbers],
-            temperature=arguments.temperature,
-            engine=arguments.engine,
-            precision=arguments.precision,
-            condition=condition,
-        )
-        blocks = itertools.chain([next(blocks)], blocks)  # what cannot be drawn is known before anything is written
-        with ExitStack() as stack:
-            files = [stack.enter_context(WavWriter(targets[number], overwrite=arguments.force)) for number in numbers]
-            written = write_blocks(blocks, files, longest, arguments.quiet, [each.samples for each in told])
-        for number in numbers:
-            print(targets[number])
+    if arguments.resume:
+        check_resumed_alone(arguments)
+        return resume(arguments, AT_ONCE)
+    waiting = groups(_clips(arguments), AT_ONCE)
+    for at, group in enumerate(waiting):
+        blocks = drawn_on(group)
+        if at == 0:  # what cannot be drawn is known; all files are there from now on, so that --resume can name them
+            for clip in (clip for each in waiting for clip in each):
+                WavWriter(clip.path, overwrite=arguments.force).close()
+                clip.note.write(clip.path)
+        written = write_on(group, blocks, arguments.quiet)
+        for clip in group:
+            print(clip.path)
         if written.interrupted:
-            left = " ".join(shlex.quote(str(path)) for path in inputs[at:])
+            left = [clip.path for each in waiting[at:] for clip in each]
             print("stopped; what was written is whole and can be played", file=sys.stderr)
-            print(
-                f"go on: wavenet vocode {shlex.quote(arguments.model)} {left} -o {shlex.quote(arguments.out)} "
-                f"--seed {seed + at} --force",
-                file=sys.stderr,
-            )
+            print(how_to_go_on("vocode", left), file=sys.stderr)
             return INTERRUPTED
     return 0
 
 
-def frames_of(path: Path, mel: Frames) -> Told:
-    """The frames of a recording, or those of a .npy file."""
+def _clips(arguments: Namespace) -> list[Growing]:
+    """What is to be made; all inputs are looked at. Each takes the next seed, whatever it is drawn together with."""
+    seed, drawing = seed_of(arguments), drawing_of(arguments)
+    folder = Path(arguments.model)
+    model = WaveNet.from_pretrained(folder, machine.device_named(arguments.device))
+    mel = model.config.frames
+    if mel is None:
+        raise InputError(f"{folder}: takes no frames; train a vocoder with `wavenet train DATA --mel`")
+    check_drawing(model, drawing)
+    speakers = speakers_among(model, arguments.speaker)
+    inputs = list(_inputs(arguments.inputs, frozenset({".npy"}) if not isinstance(mel, Mel) else ENDINGS | {".npy"}))
+    if not isinstance(mel, Mel) and any(path.suffix.lower() != ".npy" for path in inputs):
+        raise InputError(f"{folder}: takes frames of its own kind, not sound; give .npy files")
+    targets = _targets(Path(arguments.out), arguments.out.endswith("/"), inputs, arguments.force)
+    weights = weights_of(folder)
+    clips = []
+    for number, (path, target) in enumerate(zip(inputs, targets, strict=True)):
+        note = Note(
+            model=str(folder.resolve()),
+            weights=weights,
+            seed=seed + number,
+            seconds=_samples(path, mel) / audio.RATE,
+            temperature=drawing.temperature,
+            top_k=drawing.top_k,
+            top_p=drawing.top_p,
+            precision=arguments.precision,
+            engine=arguments.engine,
+            speaker=speakers[number % len(speakers)] if speakers else None,
+            input=str(path.resolve()),
+            input_fingerprint=fingerprint(path),
+        )
+        clips.append(Growing(target, note, model, arguments.engine))
+    return clips
+
+
+def _samples(path: Path, frames: Frames) -> int:
+    """How many samples an input stands for."""
     if path.suffix.lower() == ".npy":
-        frames = torch.from_numpy(read_frames(path, mel).astype("float32"))
-        return Told(path, frames, max(1, (frames.shape[1] - 1) * mel.hop))
-    wave = torch.from_numpy(audio.read(path))
-    return Told(path, mel.of(wave), len(wave))
-
-
-def together(told: Sequence[Told], labels: Sequence[int]) -> Condition:
-    """One condition for inputs of different lengths; the last frame of the shorter ones goes on."""
-    longest = max(each.frames.shape[1] for each in told)
-    frames = [each.frames[:, torch.arange(longest).clamp(max=each.frames.shape[1] - 1)] for each in told]
-    return Condition(torch.tensor(labels) if labels else None, torch.stack(frames))
+        return max(1, (read_frames(path, frames).shape[1] - 1) * frames.hop)
+    return audio.check(path).samples
 
 
 def _inputs(given: Sequence[str], endings: frozenset[str]) -> Iterator[Path]:
@@ -140,6 +126,7 @@ def _targets(out: Path, is_named_folder: bool, inputs: Sequence[Path], force: bo
     for target, path in zip(targets, inputs, strict=True):
         if target.exists() and target.resolve() == path.resolve():
             raise InputError(f"{target}: is the input itself; choose another place")
-        if target.exists() and not force:
-            raise InputError(f"{target}: exists already; choose another name or pass --force")
+        for made in (target, beside(target)):
+            if made.exists() and not force:
+                raise InputError(f"{made}: exists already; choose another name or pass --force")
     return targets

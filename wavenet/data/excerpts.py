@@ -7,7 +7,7 @@ its length with one random shift, and all excerpts are shuffled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shared.training.processes import ALONE, Team
 from wavenet.conditioning import Condition
 from wavenet.data.conditions import Conditions
 from wavenet.data.tracks import Track
@@ -33,7 +34,7 @@ class Batch(NamedTuple):
 
 
 class Excerpts:
-    """Batches of excerpts: ``excerpts.batch(step)``.
+    """Batches of excerpts: ``excerpts.batch(step)``; ``excerpts.step`` where steps are of several, or processes are.
 
     Each holds ``targets`` samples to predict behind ``context`` samples to look at. Before a track begins there
     is silence; past its end the weight is 0.
@@ -56,8 +57,15 @@ class Excerpts:
 
     def batch(self, step: int) -> Batch:
         """The batch of step ``step``, counting from 0."""
-        places = [self._place(step * self.size + item) for item in range(self.size)]
-        return batch_of(places, self.context, self.targets, self.conditions)
+        return next(self.step(step))
+
+    def step(self, step: int, batches: int = 1, team: Team = ALONE) -> Iterator[Batch]:
+        """The share of one of a team in step ``step``, which takes so many batches; the last of them may be empty."""
+        first, share = step * batches * self.size, team.share(batches * self.size)
+        for at in range(batches):
+            items = share[at * self.size : (at + 1) * self.size]
+            places = [self._place(first + item) for item in items]
+            yield batch_of(places, self.context, self.targets, self.conditions if places else None)
 
     def _place(self, item: int) -> tuple[Track, int]:
         epoch, at = divmod(item, self.per_epoch)

@@ -5,6 +5,7 @@ Training, evaluation and yardsticks know only tracks; where the sound comes from
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -87,6 +88,34 @@ class Part:
         """The same window, shifted."""
         return self.whole.read(self.begin + start, samples)
 
+    @property
+    def mark(self) -> str:
+        """What was done to the sound, in a few characters; cutting in two for validation is not counted."""
+        return self.whole.mark if isinstance(self.whole, Part) else ""
+
+
+@dataclass(frozen=True)
+class Treated(Part):
+    """A stretch without silent ends, times ``gain``.
+
+    As any part, it keeps its place in the track, and with it that of features which are aligned to the track.
+
+    >>> Treated(ArrayTrack("ramp", np.arange(10.0)), begin=6, samples=4, gain=0.125).read(1, 2).tolist()
+    [0.875, 1.0]
+    """
+
+    gain: float = 1.0
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        """The same window, shifted and louder."""
+        sound = super().read(start, samples)
+        return sound if self.gain == 1 else (sound * self.gain).clip(-1, 1)
+
+    @property
+    def mark(self) -> str:
+        """Where it begins, and the gain."""
+        return f" {self.begin} {20 * math.log10(self.gain):.2f} dB"
+
 
 @dataclass(frozen=True)
 class Tracks:
@@ -99,15 +128,23 @@ class Tracks:
     @property
     def whole(self) -> Sequence[Track]:
         """Everything, with a track that was cut in two for validation put together again."""
-        together = {part.whole if isinstance(part, Part) and part.begin == 0 else part for part in self.train}
-        together |= {part for part in self.validation if not (isinstance(part, Part) and part.whole in together)}
+        sides = ({part.whole for part in side if isinstance(part, Part)} for side in (self.train, self.validation))
+        cut = set.intersection(*sides)
+        together = {
+            part.whole if isinstance(part, Part) and part.whole in cut else part
+            for part in (*self.train, *self.validation)
+        }
         return sorted(together, key=lambda track: track.name)
 
     @property
     def fingerprint(self) -> str:
-        """Names and lengths of all tracks, and their sides, in a few characters; the same wherever they lie."""
+        """Names and lengths of all tracks, their sides and marks, in a few characters; the same wherever they lie."""
         sides = (("train", self.train), ("validation", self.validation))
-        names = [f"{side} {Path(track.name).name} {track.samples}" for side, tracks in sides for track in tracks]
+        names = [
+            f"{side} {Path(track.name).name} {track.samples}{track.mark if isinstance(track, Part) else ''}"
+            for side, tracks in sides
+            for track in tracks
+        ]
         return sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     @property

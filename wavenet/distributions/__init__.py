@@ -18,12 +18,14 @@ distribution can produce are numbered from 0 up, from the lowest to the highest.
 ``nll(parameters [*, channels], wave [*]) -> [*]``   negative log likelihood of the nearest values in nats
 ``log_mass(parameters [*, channels], low [*], high [*]) -> [*]``   log probability of the numbers from ``low`` to below
                                     ``high`` of the 16-bit grid (``wavenet.distributions.grid``), at least one of them
-``sample(parameters [*, channels], uniform [*], temperature) -> wave [*]``   a draw from a given uniform number
+``check_drawing(drawing)``          ValueError for a way of drawing that it does not have
+``sample(parameters [*, channels], uniform [*], drawing) -> wave [*]``   a draw from a given uniform number
 
 By ``log_mass`` any two can be compared (``wavenet.distributions.scales``).
 """
 
 from wavenet.distributions.categorical import Categorical
+from wavenet.distributions.drawing import GREEDY, PLAIN, Drawing
 from wavenet.distributions.gaussian import Gaussian
 from wavenet.distributions.logistic_mixture import LogisticMixture
 
@@ -37,4 +39,4 @@ BY_NAME: dict[str, Distribution] = {
 }
 """What ``--output`` calls the usual ones."""
 
-__all__ = ["BY_NAME", "Categorical", "Distribution", "Gaussian", "LogisticMixture"]
+__all__ = ["BY_NAME", "GREEDY", "PLAIN", "Categorical", "Distribution", "Drawing", "Gaussian", "LogisticMixture"]

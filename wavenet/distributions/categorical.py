@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavenet.distributions import tables
+from wavenet.distributions.drawing import PLAIN, Drawing, kept
 from wavenet.distributions.mu_law import cells, mu_law_decode, mu_law_encode, mu_law_expand
 
 
@@ -82,13 +83,19 @@ class Categorical:
         shares = (shared.clamp(min=0) / (end - first)).log()
         return torch.logsumexp(torch.log_softmax(parameters.float(), -1) + shares, -1)
 
-    def sample(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
+    def check_drawing(self, drawing: Drawing) -> None:
+        """There are few enough codes to rank them: anything goes."""
+
+    def sample(self, parameters: Tensor, uniform: Tensor, drawing: Drawing = PLAIN) -> Tensor:
         """The code at which the cumulative probability passes ``uniform``, decoded; temperature 0 takes the likeliest.
 
         Sums run in float64, so engines that differ in the last float32 bits still draw the same code.
         """
-        if temperature == 0:
+        if drawing.temperature == 0:
             return mu_law_decode(parameters.argmax(-1), self.classes)
-        cumulative = torch.softmax(parameters.double() / temperature, -1).cumsum(-1)
+        masses = torch.softmax(parameters.double() / drawing.temperature, -1)
+        if drawing.restricts:
+            masses = masses * kept(parameters, drawing)
+        cumulative = masses.cumsum(-1)
         passed = (cumulative <= uniform.double()[..., None] * cumulative[..., -1:]).sum(-1)
         return mu_law_decode(passed.clamp(max=self.classes - 1), self.classes)

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wavenet.distributions import grid, tables
+from wavenet.distributions.drawing import PLAIN, Drawing
 from wavenet.distributions.mu_law import mu_law_level
 
 MOST_MIXTURES = 256
@@ -67,6 +68,16 @@ class Mixture(ABC):
         scales = torch.linspace(LOUD, QUIET, self.mixtures)
         return torch.cat([torch.zeros(self.channels - self.mixtures), scales])
 
+    def initial_around(self) -> Tensor:
+        """The same for parameters that ``around`` takes: from as uncertain as expected to seven times surer."""
+        return torch.cat([torch.zeros(self.channels - self.mixtures), torch.linspace(0.0, -2.0, self.mixtures)])
+
+    def around(self, parameters: Tensor, prior: Tensor) -> Tensor:
+        """Parameters ``[*, channels]`` in units of what was expected: ``prior [*, 2]``, a mean and a log scale."""
+        *weights, means, scales = parameters.float().split(self.mixtures, -1)
+        expected, log_scale = prior[..., :1], prior[..., 1:]
+        return torch.cat([*weights, (expected + log_scale.exp() * means) / MEAN_UNIT, scales + log_scale], -1)
+
     def input_layer(self, width: int) -> tables.InterpolatedEmbedding:
         """The categorical's table of 256 rows, read between its rows."""
         return tables.smooth(tables.InterpolatedEmbedding(LEVELS, width))
@@ -107,13 +118,23 @@ class Mixture(ABC):
         mass = torch.where(first & last, torch.zeros_like(mass), mass)
         return torch.logsumexp(torch.log_softmax(weights, -1) + mass, -1)
 
-    def sample(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
+    def check_drawing(self, drawing: Drawing) -> None:
+        """ValueError for top-k and top-p: to rank 65,536 values for every sample costs more than the network itself.
+
+        Nor would a number of values say much, where neighbours are as good as equally likely.
+        """
+        if drawing.restricts:
+            raise ValueError("a mixture on 16-bit samples has too many values to rank; temperature is what it takes")
+
+    def sample(self, parameters: Tensor, uniform: Tensor, drawing: Drawing = PLAIN) -> Tensor:
         """The value at which the cumulative probability passes ``uniform``, so values come as often as they are likely.
 
         A temperature takes weights to the power of 1/T and multiplies scales by T; at 0 the answer is the likeliest
         component's mean. Sums run in float64; the search is one of 256 edges, and another of the 256 behind the last
-        that was passed.
+        that was passed. ValueError for what ``check_drawing`` refuses.
         """
+        self.check_drawing(drawing)
+        temperature = drawing.temperature
         weights, means, scales = self.parts(parameters.double())
         if temperature == 0:
             return self.quantise(means.gather(-1, weights.argmax(-1, keepdim=True))[..., 0].float())

@@ -1,6 +1,6 @@
 """Drawing waveforms. Randomness is an input: what is drawn is a function of the model, uniform numbers and a prompt.
 
-An engine is a function ``engine(model, prompt [b or 1, p], streams, temperature, condition)`` that returns a
+An engine is a function ``engine(model, prompt [b or 1, p], streams, drawing, condition)`` that returns a
 ``Sampler``. ``reference`` says what is right, and every other engine must draw the same waveform from the same numbers;
 where the output is continuous, up to the last bits of float32 sums (its ``slack``). ``p`` may be 0; before the prompt
 there is silence. Time in ``condition`` counts from the prompt's start.
@@ -9,7 +9,6 @@ there is silence. Time in ``condition`` counts from the prompt's start.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from shared.errors import InputError
 from wavenet.conditioning import Condition
+from wavenet.distributions import PLAIN, Drawing
 from wavenet.model import WaveNet
 from wavenet.sampler.cached import Cached
 from wavenet.sampler.precision import rounded
@@ -36,14 +36,14 @@ class Sampler(Protocol):
         """Go on behind ``wave [b, n]`` as if it had been drawn."""
 
 
-Engine = Callable[[WaveNet, Tensor, int, float, Condition], Sampler]
+Engine = Callable[[WaveNet, Tensor, int, Drawing, Condition], Sampler]
 
 log = logging.getLogger(__name__)
 BLOCK = 320  # samples given out at a time: 20 ms
 
 
 def _compiled(
-    model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0, condition: Condition = Condition()
+    model: WaveNet, prompt: Tensor, streams: int, drawing: Drawing = PLAIN, condition: Condition = Condition()
 ) -> Sampler:
     if model.device.type != "cpu":
         raise InputError(f"the compiled engine runs on the CPU and the model is on {model.device.type}; take cached")
@@ -51,19 +51,19 @@ def _compiled(
         from wavenet.sampler import compiled  # numba takes a second to load
     except (ImportError, OSError) as error:
         raise InputError(f"the compiled engine needs numba, which does not load here ({error}); take cached") from None
-    return compiled.Compiled(model, prompt, streams, temperature, condition)
+    return compiled.Compiled(model, prompt, streams, drawing, condition)
 
 
 def _fastest(
-    model: WaveNet, prompt: Tensor, streams: int, temperature: float = 1.0, condition: Condition = Condition()
+    model: WaveNet, prompt: Tensor, streams: int, drawing: Drawing = PLAIN, condition: Condition = Condition()
 ) -> Sampler:
     """What ``auto`` means: compiled where it runs, else cached."""
     if model.device.type == "cpu":
         try:
-            return _compiled(model, prompt, streams, temperature, condition)
+            return _compiled(model, prompt, streams, drawing, condition)
         except InputError as reason:
             _say_once(str(reason).partition(";")[0])
-    return Cached(model, prompt, streams, temperature, condition)
+    return Cached(model, prompt, streams, drawing, condition)
 
 
 @cache
@@ -80,13 +80,17 @@ def begin(
     engine: str = "auto",
     prompt: Tensor | None = None,
     streams: int = 1,
-    temperature: float = 1.0,
+    drawing: Drawing = PLAIN,
     condition: Condition = Condition(),
 ) -> Sampler:
-    """``streams`` clips behind ``prompt [streams or 1, p]``, told ``condition``, ready to draw."""
+    """``streams`` clips behind ``prompt [streams or 1, p]``, told ``condition``, ready to draw.
+
+    ValueError for a drawing that the model's output does not have.
+    """
+    model.config.output.check_drawing(drawing)
     build = _fastest if engine == "auto" else ENGINES[engine]
     past = torch.zeros(1, 0) if prompt is None else prompt
-    return build(model, past.to(model.device), streams, temperature, condition.to(model.device))
+    return build(model, past.to(model.device), streams, drawing, condition.to(model.device))
 
 
 @torch.inference_mode()
@@ -94,12 +98,12 @@ def run(
     model: WaveNet,
     uniforms: Tensor,
     prompt: Tensor | None = None,
-    temperature: float = 1.0,
+    drawing: Drawing = PLAIN,
     engine: str = "auto",
     condition: Condition = Condition(),
 ) -> Tensor:
     """The waveform ``[b, t]`` that these uniform numbers ``[b, t]`` draw behind ``prompt [b or 1, p]``."""
-    sampler = begin(model, engine, prompt, len(uniforms), temperature, condition)
+    sampler = begin(model, engine, prompt, len(uniforms), drawing, condition)
     return sampler.draw(uniforms.to(model.device)).cpu()
 
 
@@ -127,7 +131,7 @@ def stream(
     samples: int,
     *,
     seeds: Sequence[int],
-    temperature: float = 1.0,
+    drawing: Drawing = PLAIN,
     prompt: Any = None,
     engine: str = "auto",
     precision: str = "float32",
@@ -144,8 +148,6 @@ def stream(
     the same prompt: the engine hears the last receptive field of it again, step by step, and then draws what it
     would have drawn, with ``compiled`` to the last bit. ``samples`` counts the new ones.
     """
-    if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature is a number from 0 up, got {temperature}")
     past = _as_rows(prompt) if prompt is not None else torch.zeros(1, 0)
     if len(past) not in (1, len(seeds)):
         raise ValueError(f"{len(past)} prompts for {len(seeds)} clips; give one for all or one each")
@@ -154,7 +156,7 @@ def stream(
         raise ValueError(f"{len(before)} clips were drawn and {len(seeds)} have a seed")
     unheard = max(0, before.shape[1] - model.receptive_field)
     told = condition.later(unheard)  # what is not heard again takes its time all the same
-    sampler = begin(rounded(model, precision), engine, past, len(seeds), temperature, told)
+    sampler = begin(rounded(model, precision), engine, past, len(seeds), drawing, told)
     if before.shape[1]:
         sampler.hear(before[:, -model.receptive_field :].to(model.device))
     for at in range(0, samples, BLOCK):

@@ -6,14 +6,18 @@ The rings are primed by one parallel pass over the last receptive field of silen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wavenet.conditioning import Condition
+from wavenet.distributions import PLAIN, Drawing
 from wavenet.layers import GatedBlock
 from wavenet.model import WaveNet
+from wavenet.sampler.predicting import Expectation
+from wavenet.sampler.told import alone
 
 
 class Ring:
@@ -68,13 +72,17 @@ class Cached:
         model: WaveNet,
         prompt: Tensor,
         streams: int,
-        temperature: float = 1.0,
+        drawing: Drawing = PLAIN,
         condition: Condition = Condition(),
     ):
-        self.model, self.temperature = model, temperature
+        self.model, self.drawing = model, drawing
         self.steps = [Step(block) for block in model.blocks]
         self.condition, self.time = condition.expand(streams), prompt.shape[1]
-        self.newest, self.rings = primed(model, prompt, streams, self.condition)
+        past = primed(model, prompt, streams, self.condition)
+        self.newest, self.expected, self.rings = past.newest, past.expected, past.rings
+        self.expectation = (
+            Expectation(model.config.frames, self.condition, past.wave) if model.config.predictor else None
+        )
         head = (model.skip, model.hidden, model.output)
         self.head = [(layer.weight[..., 0].t().contiguous(), layer.bias) for layer in head]
 
@@ -85,8 +93,10 @@ class Cached:
         for uniform, told in zip(uniforms.unbind(1), self._told(uniforms.shape[1]), strict=True):
             y = F.relu(torch.addmm(skip_bias, torch.cat(self._push(told), dim=1), skip))
             y = F.relu(torch.addmm(hidden_bias, y, hidden))
-            parameters = torch.addmm(last_bias, y, last)
-            self.newest = self.model.config.output.sample(parameters, uniform, self.temperature)
+            parameters, output = torch.addmm(last_bias, y, last), self.model.config.output
+            if self.expectation:
+                parameters = output.around(parameters, self.expectation.next())
+            self._hear(output.sample(parameters, uniform, self.drawing))
             drawn.append(self.newest)
         return torch.stack(drawn, dim=1) if drawn else uniforms.new_zeros(len(uniforms), 0, dtype=torch.float32)
 
@@ -94,36 +104,71 @@ class Cached:
         """Go on behind ``wave [b, n]`` as if it had been drawn."""
         for sample, told in zip(wave.unbind(1), self._told(wave.shape[1]), strict=True):
             self._push(told)
-            self.newest = sample
+            self._hear(sample)
+
+    def _hear(self, sample: Tensor) -> None:
+        self.newest = sample
+        if self.expectation:
+            self.expected = self.expectation.next()
+            self.expectation.heard(sample)
 
     def _told(self, samples: int) -> Sequence[Tensor | None]:
         """What is told of each of the next samples, ``[b, c]``; time moves on by them."""
         conditioning, start = self.model.conditioning, self.time
         self.time += samples
+        if self.expectation:
+            self.expectation.begin(start, samples)
         return [None] * samples if conditioning is None else conditioning(self.condition, start, samples)
 
     def _push(self, told: Tensor | None) -> list[Tensor]:
         """Let every block see the newest sample, and what is told of the next one; their gated outputs."""
-        x, gated = self.model.input(self.model.config.output.encode(self.newest)), []
+        x, gated = self.model.heard(self.newest, self.expected), []
         for step, ring in zip(self.steps, self.rings, strict=True):
             x, z = step(x, ring.push(x), told)
             gated.append(z)
         return gated
 
 
-def primed(model: WaveNet, prompt: Tensor, batch: int, condition: Condition = Condition()) -> tuple[Tensor, list[Ring]]:
-    """The newest sample ``[b]``, and each block's ring as if everything before that sample had been pushed.
+class Past(NamedTuple):
+    """What a prompt leaves behind."""
 
-    A prompt that all clips share is looked at once, as far as nothing that they are told differs.
+    newest: Tensor
+    """The newest sample ``[b]``, which no block has seen yet."""
+    expected: Tensor | None
+    """What a linear predictor expected of it, ``[b, 2]``."""
+    rings: list[Ring]
+    """Each block's ring as if everything before that sample had been pushed."""
+    wave: Tensor
+    """``[b, predictor]``: the last samples."""
+
+
+def primed(model: WaveNet, prompt: Tensor, batch: int, condition: Condition = Condition()) -> Past:
+    """Where sampling begins.
+
+    A prompt that all clips share is looked at once, if they are told nothing. Otherwise each is looked at alone: the
+    last bits of a convolution depend on the batch, and a clip must not depend on its company.
     """
     field = model.receptive_field
     wave = F.pad(prompt, (field, 0))[:, -field:]
-    x = model.input(model.config.output.encode(wave[:, :-1])).transpose(1, 2)
-    told = model.told(condition.later(prompt.shape[1]), 0)
+    rows = len(wave) if model.conditioning is None else batch
+    wave, later = wave.expand(rows, -1), condition.later(prompt.shape[1])
+    found = [_past(model, wave[at : at + 1], alone(later, at)) for at in range(rows)]
+    rings = [
+        Ring(torch.cat(past).expand(batch, -1, -1), block.dilated.dilation[0])
+        for past, block in zip(zip(*(pasts for pasts, _ in found), strict=True), model.blocks, strict=True)
+    ]
+    expected = torch.cat([each for _, each in found]) if model.config.predictor else None
+    return Past(wave[:, -1].expand(batch), expected, rings, wave[:, field - model.config.predictor :])
+
+
+def _past(model: WaveNet, wave: Tensor, condition: Condition) -> tuple[list[Tensor], Tensor | None]:
+    """Each block's inputs ``[1, c, history]`` from ``wave [1, receptive_field]``, and what was expected of its end."""
+    prior, told = model.prior(wave, condition), model.told(condition, 0)
+    x = model.inputs(wave, prior).permute(1, 2, 0)
     told = None if told is None else told.permute(1, 2, 0)
-    rings = []
+    inputs = []
     for block in model.blocks:
         history = block.field.history
-        rings.append(Ring(x[..., x.shape[2] - history :].expand(batch, -1, -1), block.dilated.dilation[0]))
+        inputs.append(x[..., x.shape[2] - history :])
         x = block(x, told)[0] if x.shape[2] > history else x[..., :0]
-    return wave[:, -1].expand(batch), rings
+    return inputs, None if prior is None else prior[:, -1]

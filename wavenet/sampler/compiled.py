@@ -18,10 +18,11 @@ from torch import Tensor
 
 from shared.errors import InputError
 from wavenet.conditioning import Condition
-from wavenet.distributions import Categorical, Distribution, Gaussian, LogisticMixture
+from wavenet.distributions import PLAIN, Categorical, Distribution, Drawing, Gaussian, LogisticMixture
 from wavenet.model import WaveNet
-from wavenet.sampler.cached import Ring, primed
-from wavenet.sampler.kernels import CATEGORICAL, GAUSSIAN, LOGISTIC, draw
+from wavenet.sampler.cached import Past, primed
+from wavenet.sampler.choosing import CATEGORICAL, GAUSSIAN, LOGISTIC
+from wavenet.sampler.kernels import draw
 from wavenet.sampler.precision import step_of
 from wavenet.sampler.told import NOTHING, Teller, Told
 from wavenet.sampler.vectors import LANES, PANELS
@@ -54,6 +55,8 @@ class Weights:
     biases: np.ndarray
     scales: np.ndarray
     bias_offsets: np.ndarray
+    surprises: np.ndarray
+    """The input table of a linear predictor; of no size without one."""
 
     @classmethod
     def of(cls, model: WaveNet) -> Weights:
@@ -105,14 +108,24 @@ class Weights:
             biases=aligned(biases),
             scales=aligned(scales),
             bias_offsets=starts(biases),
+            surprises=aligned(
+                [framed(array(model.surprise.weight), (model.surprise.num_embeddings, r)).ravel()]
+                if model.surprise is not None
+                else [np.empty(0, np.float32)]
+            ),
         )
 
 
 class Streams:
     """Some clips that grow together: their rings, and the number of the value that each drew last."""
 
-    def __init__(self, weights: Weights, rings: Sequence[Ring], newest: np.ndarray, share: np.ndarray):
-        self.weights, self.newest = weights, newest[share]
+    def __init__(self, weights: Weights, past: Past, newest: np.ndarray, share: np.ndarray):
+        self.weights, self.newest, rings = weights, newest[share], past.rings
+        self.heard, self.expected = np.zeros((len(share), 0), np.float32), np.zeros((len(share), 2), np.float32)
+        if past.expected is not None:
+            self.heard = np.tile(past.wave.flip(1).float().numpy()[share], 2)
+            self.expected = past.expected.float().numpy()[share]
+        self.cursor = np.zeros(1, np.int64)
         width, streams = weights.widths[0], len(share)
         histories = (weights.taps - 1) * weights.dilations
         self.starts = np.concatenate([[0], np.cumsum(histories)[:-1]]) * streams * width
@@ -124,14 +137,17 @@ class Streams:
                 view = self.rings[start : start + history * streams * width].reshape(history, streams, width)
                 view[..., : past.shape[2]] = past
 
-    def go_on(self, numbers: np.ndarray, uniforms: np.ndarray, temperature: float, told: Told = NOTHING) -> None:
+    def go_on(self, numbers: np.ndarray, uniforms: np.ndarray, drawing: Drawing, told: Told = NOTHING) -> None:
         """The next ``numbers [streams, n]``: those given, or drawn with ``uniforms [streams, n]`` if there are any."""
         weights = self.weights
+        top_k = min(drawing.top_k or weights.parts, weights.parts)
         draw(
-            numbers, self.newest, uniforms, temperature, self.rings, self.starts, self.places,
+            numbers, self.newest, uniforms, float(drawing.temperature), top_k, float(drawing.top_p or 1), self.rings,
+            self.starts, self.places,
             weights.dilations, weights.taps, weights.kind, weights.parts, weights.widths, weights.levels,
             weights.embedding, weights.products, weights.offsets, weights.biases, weights.scales, weights.bias_offsets,
             told.fixed, told.frames, told.kernel, told.skipped,
+            weights.surprises, told.filters, told.log_scales, self.heard, self.expected, self.cursor,
         )  # fmt: skip
 
 
@@ -143,18 +159,18 @@ class Compiled:
         model: WaveNet,
         prompt: Tensor,
         streams: int,
-        temperature: float = 1.0,
+        drawing: Drawing = PLAIN,
         condition: Condition = Condition(),
     ):
-        self.output, self.temperature = model.config.output, float(temperature)  # 1 is no 1.0 to numba
+        self.output, self.drawing = model.config.output, drawing
         weights = Weights.of(model)
         condition = condition.expand(streams)
-        newest, rings = primed(model, prompt, streams, condition)
-        self.teller = Teller(model, condition, prompt.shape[1], int(weights.widths[1]))
-        numbers = self.output.number_of(newest).numpy()
+        past = primed(model, prompt, streams, condition)
+        self.teller = Teller(model, condition, streams, prompt.shape[1], int(weights.widths[1]))
+        numbers = self.output.number_of(past.newest).numpy()
         threads = min(streams, torch.get_num_threads())
         self.shares = np.array_split(np.arange(streams), threads)
-        self.groups = [Streams(weights, rings, numbers, share) for share in self.shares]
+        self.groups = [Streams(weights, past, numbers, share) for share in self.shares]
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
         compile(self.groups[0])
 
@@ -171,7 +187,7 @@ class Compiled:
     def _go_on(self, numbers: np.ndarray, uniforms: np.ndarray) -> None:
         def of(share: np.ndarray, group: Streams, told: Told) -> None:
             mine = np.ascontiguousarray(numbers[share])
-            group.go_on(mine, np.ascontiguousarray(uniforms[share]), self.temperature, told)
+            group.go_on(mine, np.ascontiguousarray(uniforms[share]), self.drawing, told)
             numbers[share] = mine
 
         told = self.teller.next(numbers.shape[1], self.shares)
@@ -183,7 +199,7 @@ def compile(streams: Streams) -> None:
 
     def nothing() -> None:
         none = len(streams.newest)
-        streams.go_on(np.empty((none, 0), np.int64), np.empty((none, 0)), 1.0)
+        streams.go_on(np.empty((none, 0), np.int64), np.empty((none, 0)), PLAIN)
 
     with install_listener("numba:compile", _Announcement()):  # silent where it was kept from an earlier time
         try:

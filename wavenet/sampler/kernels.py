@@ -5,39 +5,14 @@ product and residual, then skip, hidden and output layer. ``wavenet.sampler.vect
 the numbers of the values that the output distribution can produce.
 """
 
-import math
-from collections.abc import Callable
-from hashlib import sha256
-from pathlib import Path
-
-import numba
 import numpy as np
 
-from wavenet.distributions import grid, mixture
-from wavenet.distributions.grid import HALF
-from wavenet.distributions.mixture import FLOOR, LEAST, MEAN_UNIT
-from wavenet.sampler import vectors
-from wavenet.sampler.vectors import LANES, add, copy, elementwise, exp, gate, product, relu
+from wavenet.sampler.choosing import CATEGORICAL, choose, choose_mixed
+from wavenet.sampler.expecting import expect, move, remember, surprise, value_of
+from wavenet.sampler.machine_code import compiled
+from wavenet.sampler.vectors import LANES, add, copy, gate, product, relu
 
 _one, _two, _four, _eight = product(1), product(2), product(4), product(8)
-_exp = elementwise(lambda a, _: exp(a))
-
-CATEGORICAL, LOGISTIC, GAUSSIAN = 0, 1, 2
-HALF_ROOT = math.sqrt(0.5)
-
-# numba asks only this file whether its cache is fresh; with the sources in the name, a change in any is a new name.
-SOURCES = (__file__, vectors.__file__, mixture.__file__, grid.__file__)
-STAMP = sha256(b"".join(Path(source).read_bytes() for source in SOURCES)).hexdigest()[:12]
-
-
-def compiled(function: Callable) -> Callable:
-    """Machine code, kept for the next process where there is a place to keep it."""
-    function.__qualname__ += f"_{STAMP}"
-    settings = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp", "reassoc"}}
-    try:
-        return numba.njit(cache=True, **settings)(function)
-    except RuntimeError:  # neither the package's folder nor the user's can be written to
-        return numba.njit(**settings)(function)
 
 
 @compiled
@@ -70,13 +45,17 @@ def affine(y, ldy, x, x0, ldx, w, w0, bias, scale, at, rows, columns, streams):
 
 @compiled
 def draw(
-    numbers, newest, uniforms, temperature, rings, starts, places, dilations, taps, kind, parts, widths,
+    numbers, newest, uniforms, temperature, top_k, top_p, rings, starts, places, dilations, taps, kind, parts, widths,
     levels, embedding, weights, offsets, biases, scales, bias_offsets, fixed, frames, kernel, skipped,
+    surprises, filters, log_scales, heard, expected, cursor,
 ):  # fmt: skip
     """Draw ``numbers [streams, n]`` from ``uniforms [streams, n]``; rings, places and newest move on in place.
 
     Without uniforms, ``[streams, 0]``, the numbers are given, and pass through as if they had been drawn. The output
-    is of a kind, and of so many parts: classes, or components. The last four are what ``Told`` holds.
+    is of a kind, and of so many parts: classes, or components. ``top_k`` and ``top_p`` are for classes; as many as
+    there are, or more, and 1 leave all of them. ``fixed`` to ``skipped`` and ``filters`` and ``log_scales`` are what
+    ``Told`` holds; ``surprises`` is the input table of the linear predictor, and the last three are what it remembers:
+    each stream's past, newest first and twice, its window from ``cursor`` on, and what was expected of the newest.
     """
     streams, samples = numbers.shape
     layers = len(dilations)
@@ -89,14 +68,20 @@ def draw(
     b = room(streams * s)
     said = room(streams * c)
     masses = room(c)
+    ranks = np.empty(parts, np.int64)
     mixed = np.zeros((parts, 3))
     given = uniforms.shape[1] == 0
     start = np.int64(0)  # a literal 0 would be another type, and another seconds of compiling
     skip, hidden, output = 2 * layers, 2 * layers + 1, 2 * layers + 2
     hop, stride = kernel.shape[1], layers * 2 * h
+    order = filters.shape[2]
     for t in range(samples):
         for i in range(streams):
             look_up(x, i * r, embedding, levels[newest[i]], r)
+            if order > 0:
+                level = surprise(value_of(newest[i]), expected[i, 0], expected[i, 1])
+                look_up(seen, start, surprises, level, r)
+                add(x, i * r, x, i * r, seen, 0, r)
         for layer in range(layers):
             history, place = (taps - 1) * dilations[layer], places[layer]
             for tap in range(taps - 1):
@@ -129,8 +114,14 @@ def draw(
                     biases, scales, bias_offsets[at + 1], h, r, streams,
                 )  # fmt: skip
                 add(x, 0, x, 0, seen, 0, streams * r)
+        if order > 0:
+            for i in range(streams):
+                frame, phase = divmod(skipped[i] + t, hop)
+                later = np.float32(phase) / np.float32(hop)
+                expect(expected, i, filters, log_scales, frame, later, heard, cursor[0], order)
         if given:
             newest[:] = numbers[:, t]
+            remember(heard, cursor, newest, order)
             continue
         affine(
             a, s, gated, start, layers * h, weights, offsets[skip],
@@ -141,11 +132,14 @@ def draw(
         relu(b, 0, b, 0, b, 0, streams * s)
         affine(said, c, b, start, s, weights, offsets[output], biases, scales, bias_offsets[output], s, c, streams)
         for i in range(streams):
+            if order > 0:
+                move(said, i * c, parts, expected[i, 0], expected[i, 1])
             if kind == CATEGORICAL:
-                newest[i] = choose(said, i * c, parts, uniforms[i, t], temperature, masses)
+                newest[i] = choose(said, i * c, parts, uniforms[i, t], temperature, top_k, top_p, masses, ranks)
             else:
                 newest[i] = choose_mixed(said, i * c, parts, uniforms[i, t], temperature, kind, mixed)
             numbers[i, t] = newest[i]
+        remember(heard, cursor, newest, order)
 
 
 @compiled
@@ -164,72 +158,3 @@ def look_up(x, at, embedding, level, width):
     if between > 0:
         for j in range(width):
             x[at + j] += between * (embedding[(row + 1) * width + j] - x[at + j])
-
-
-@compiled
-def choose(logits, at, classes, uniform, temperature, masses):
-    """Where the cumulative probability passes ``uniform``; the likeliest at temperature 0.
-
-    Sums run in float64, in blocks, so that only one block is searched.
-    """
-    best = logits[at]
-    for j in range(classes):
-        best = max(best, logits[at + j])
-    if temperature == 0:
-        for j in range(classes):
-            if logits[at + j] == best:
-                return j
-    for j in range(classes):
-        masses[j] = max((np.float64(logits[at + j]) - np.float64(best)) / temperature, -87.0)
-    _exp(masses, 0, masses, 0, masses, 0, len(masses))
-    total = 0.0
-    for j in range(classes):
-        total += masses[j]
-    goal, passed = uniform * total, 0.0
-    for block in range(0, classes, LANES):
-        end = min(block + LANES, classes)
-        mass = 0.0
-        for j in range(block, end):
-            mass += masses[j]
-        if passed + mass > goal:
-            for j in range(block, end):
-                passed += masses[j]
-                if passed > goal:
-                    return j
-            return end - 1
-        passed += mass
-    return classes - 1
-
-
-@compiled
-def choose_mixed(said, at, parts, uniform, temperature, kind, mixed):
-    """``Mixture.sample``, as the number of the value. One component alone has no weight; any number serves as such."""
-    means = at + (parts if parts > 1 else 0)
-    best = 0
-    for j in range(parts):
-        best = j if said[at + j] > said[at + best] else best
-    if temperature == 0:
-        steps = math.floor(np.float64(said[means + best]) * MEAN_UNIT * HALF + 0.5)
-        return np.int64(max(-HALF, min(steps, HALF - 1.0))) + HALF
-    total = 0.0
-    for j in range(parts):
-        mixed[j, 0] = math.exp((np.float64(said[at + j]) - np.float64(said[at + best])) / temperature)
-        mixed[j, 1] = said[means + j] * MEAN_UNIT
-        above = said[means + parts + j] - FLOOR
-        softplus = above if above > 20 else math.log1p(math.exp(above))
-        mixed[j, 2] = math.exp(-FLOOR - softplus) / temperature
-        total += mixed[j, 0]
-    goal = min(max(uniform, LEAST), 1 - LEAST) * total
-    low, high = np.int64(0), np.int64(2 * HALF - 1)
-    while low < high:
-        middle = (low + high) // 2
-        edge = (middle + 0.5) / HALF - 1  # above the middle value
-        below = 0.0
-        for j in range(parts):
-            z = (edge - mixed[j, 1]) * mixed[j, 2]
-            below += mixed[j, 0] * (1 / (1 + math.exp(-z)) if kind == LOGISTIC else math.erfc(-z * HALF_ROOT) / 2)
-        if below > goal:
-            high = middle
-        else:
-            low = middle + 1
-    return low

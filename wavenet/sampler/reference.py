@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from wavenet.conditioning import Condition
+from wavenet.distributions import PLAIN, Drawing
 from wavenet.model import WaveNet
 
 
@@ -18,10 +19,10 @@ class Reference:
         model: WaveNet,
         prompt: Tensor,
         streams: int,
-        temperature: float = 1.0,
+        drawing: Drawing = PLAIN,
         condition: Condition = Condition(),
     ):
-        self.model, self.temperature = model, temperature
+        self.model, self.drawing = model, drawing
         self.wave, self.condition = prompt.expand(streams, -1), condition.expand(streams)
 
     def draw(self, uniforms: Tensor) -> Tensor:
@@ -31,7 +32,7 @@ class Reference:
         for uniform in uniforms.unbind(1):
             told = self.condition.later(max(0, self.wave.shape[1] - field))
             parameters = self.model(torch.cat([self.wave[:, -field:], unknown], dim=1), told)[:, -1]
-            self.hear(output.sample(parameters, uniform, self.temperature)[:, None])
+            self.hear(output.sample(parameters, uniform, self.drawing)[:, None])
         return self.wave[:, self.wave.shape[1] - uniforms.shape[1] :]
 
     def hear(self, wave: Tensor) -> None:
@@ -45,7 +46,7 @@ def redrawn(
     uniforms: Tensor,
     wave: Tensor,
     prompt: Tensor | None = None,
-    temperature: float = 1.0,
+    drawing: Drawing = PLAIN,
     condition: Condition = Condition(),
 ) -> Tensor:
     """What the reference draws from ``uniforms [b, t]`` for each sample of ``wave [b, t]`` if all before it is kept.
@@ -56,4 +57,4 @@ def redrawn(
     past = wave[:1, :0] if prompt is None else prompt
     whole = torch.cat([past.expand(len(wave), -1), wave], dim=1).to(model.device)
     parameters = model(whole, condition.expand(len(wave)))[:, past.shape[1] :]
-    return model.config.output.sample(parameters, uniforms.to(model.device), temperature).cpu()
+    return model.config.output.sample(parameters, uniforms.to(model.device), drawing).cpu()

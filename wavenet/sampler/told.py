@@ -1,12 +1,14 @@
 """What the compiled sampler is told, block by block: every layer's share of a condition, ready to be added.
 
 Frames are projected at their own rate; bringing them to the sample rate commutes with that, so machine code adds two
-weighted rows a layer and sample.
+weighted rows a layer and sample. Each stream's frames are projected alone, in runs that begin at the same places
+whatever is asked for: the last bits of a matrix product depend on its shape, and a stream must depend neither on its
+company nor on where it was gone on with.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +16,9 @@ from torch import Tensor
 
 from wavenet.conditioning import Condition
 from wavenet.model import WaveNet
+from wavenet.sampler.predicting import Predicting
+
+RUN = 32  # frames that are projected together
 
 
 @dataclass(frozen=True)
@@ -28,19 +33,32 @@ class Told:
     """``[2, hop]``: how much of a frame, and of the next one, a sample takes."""
     skipped: np.ndarray
     """``[streams]``: how many samples into the frames each begins."""
+    filters: np.ndarray
+    """``[f, streams, order]``: of a linear predictor."""
+    log_scales: np.ndarray
+    """``[f, streams]``: and how far off it is."""
 
 
-NOTHING = Told(np.empty(0, np.float32), np.empty(0, np.float32), np.empty((2, 0), np.float32), np.empty(0, np.int64))
+_NONE = np.empty(0, np.float32)
+NOTHING = Told(
+    fixed=_NONE, frames=_NONE, kernel=_NONE.reshape(2, 0), skipped=np.empty(0, np.int64),
+    filters=_NONE.reshape(0, 0, 0), log_scales=_NONE.reshape(0, 0),
+)  # fmt: skip
 
 
 class Teller:
-    """Says what is told of the next samples, again and again, from ``time`` on; ``half`` is that of a padded gate."""
+    """Says what is told of the next samples, again and again, from ``time`` on; ``half`` is that of a padded gate.
 
-    def __init__(self, model: WaveNet, condition: Condition, time: int, half: int):
-        self.conditioning, self.condition, self.time = model.conditioning, condition, time
-        self.fixed = self.weight = None
+    ``condition`` has a row a stream.
+    """
+
+    def __init__(self, model: WaveNet, condition: Condition, streams: int, time: int, half: int):
+        self.conditioning, self.time = model.conditioning, time
         if self.conditioning is None:
             return
+        self.conditioning.check(condition)
+        self.predicting = Predicting(model.config.frames, condition, streams) if model.config.predictor else None
+        self.alone = [alone(condition, stream) for stream in range(streams)]
         gate = model.config.gate_channels
         rows = torch.stack([block.condition.weight[..., 0] for block in model.blocks]).float()
         padded = rows.new_zeros(len(rows), 2, half, rows.shape[2])
@@ -48,29 +66,55 @@ class Teller:
         weight, label = padded.flatten(0, 2), self.conditioning.label
         width = 0 if label is None else label.embedding_dim
         self.weight = weight[:, width:].t().contiguous()
+        self.runs: list[dict[int, Tensor]] = [{} for _ in self.alone]
+        self.fixed = None
         if label is not None:
-            self.fixed = label(condition.label).float() @ weight[:, :width].t()
+            of_label = weight[:, :width].t().contiguous()
+            self.fixed = torch.cat([label(each.label).float() @ of_label for each in self.alone]).numpy()
 
     def next(self, samples: int, shares: list[np.ndarray]) -> list[Told]:
         """For the next samples of each share of the streams."""
         start, self.time = self.time, self.time + samples
         if self.conditioning is None:
             return [NOTHING] * len(shares)
-        frames, kernel, skipped = None, NOTHING.kernel, None
-        if self.conditioning.frames:
-            encoded, begun = self.conditioning.encoded(self.condition, start, samples)
-            frames, skipped = encoded.float() @ self.weight, np.array(begun, np.int64)
-            kernel = self.conditioning.kernel.float().contiguous().numpy()
+        told = [self._told(start, samples, share) for share in shares]
+        if self.predicting is None:
+            return told
+        coefficients, scales = (each.transpose(0, 1).numpy() for each in self.predicting.stretch(start, samples)[0])
         return [
-            Told(
-                _flat(None if self.fixed is None else self.fixed[share]),
-                _flat(None if frames is None else frames[:, share]),
-                kernel,
-                NOTHING.skipped if skipped is None else skipped[share],
-            )
-            for share in shares
+            replace(each, filters=coefficients[:, share].copy(), log_scales=scales[:, share].copy())
+            for each, share in zip(told, shares, strict=True)
         ]
 
+    def _told(self, start: int, samples: int, share: np.ndarray) -> Told:
+        fixed = NOTHING.fixed if self.fixed is None else self.fixed[share].ravel()
+        if not self.conditioning.frames:
+            return replace(NOTHING, fixed=fixed)
+        hop = self.conditioning.frames.hop
+        places = [start - sum(self.alone[stream].begin) for stream in share]
+        count = (samples + hop - 2) // hop + 2
+        frames = [self._projected(stream, at // hop, count) for stream, at in zip(share, places, strict=True)]
+        kernel = self.conditioning.kernel.float().contiguous().numpy()
+        skipped = np.array([at % hop for at in places], np.int64)
+        projected = torch.stack(frames, dim=1).numpy().ravel()
+        return replace(NOTHING, fixed=fixed, frames=projected, kernel=kernel, skipped=skipped)
 
-def _flat(values: Tensor | None) -> np.ndarray:
-    return NOTHING.fixed if values is None else np.ascontiguousarray(values.numpy()).ravel()
+    def _projected(self, stream: int, first: int, count: int) -> Tensor:
+        """So many frames of a stream from the one numbered ``first`` on, ``[count, layers · filter and gate]``."""
+        kept, begin, hop = self.runs[stream], first // RUN, self.conditioning.frames.hop
+        given = Condition(frames=self.alone[stream].frames)
+        for number in range(begin, (first + count - 1) // RUN + 1):
+            if number not in kept:
+                encoded, _ = self.conditioning.encoded(given, number * RUN * hop, (RUN - 1) * hop)
+                kept[number] = encoded[:RUN, 0].float() @ self.weight
+        self.runs[stream] = {number: run for number, run in kept.items() if number >= begin}  # time only goes on
+        rows = torch.cat(list(self.runs[stream].values()))
+        return rows[first - begin * RUN :][:count]
+
+
+def alone(condition: Condition, stream: int) -> Condition:
+    """What one stream is told."""
+    label, frames = (
+        each if each is None else each[stream : stream + 1] for each in (condition.label, condition.frames)
+    )
+    return Condition(label, frames, condition.begin[stream : stream + 1])

@@ -1,0 +1,36 @@
+"""Copies kept as WAV files for listening: each recording's beside it, named after who made them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.errors import InputError, refusal
+from wavenet.copies.drawn import Copies
+from wavenet.wav import WavWriter
+
+
+def targets(folder: Path, files: Sequence[str], makers: Sequence[str], force: bool) -> list[dict[str, Path]]:
+    """Where the sounds of each file go, by maker; the folder is made. InputError for what is in the way."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
+    stems = [Path(file).stem for file in files]
+    stems = [f"{at}-{stem}" if stems.count(stem) > 1 else stem for at, stem in enumerate(stems, 1)]
+    found = [{maker: folder / f"{stem}-{_plain(maker)}.wav" for maker in makers} for stem in stems]
+    for path in (path for each in found for path in each.values()):
+        if path.exists() and not force:
+            raise refusal(path, "exists already", "choose another folder or pass --force")
+    return found
+
+
+def keep(copies: Copies, places: dict[str, Path]) -> None:
+    """Write the recording and its copies."""
+    for maker, path in places.items():
+        with WavWriter(path, overwrite=True) as file:
+            file.write(copies.sounds[maker])
+
+
+def _plain(maker: str) -> str:
+    return maker.lower().replace(" ", "-")

@@ -1,0 +1,178 @@
+"""Clips that grow in files, several drawn together: begun by ``generate`` and ``vocode``, gone on with by ``--resume``.
+
+What is in a file and in the note beside it is all the state there is. With the engine ``compiled`` a clip that was
+stopped becomes, byte for byte, what one call would have made, whatever it is drawn together with; ``cached``
+multiplies matrices by torch, whose last bits depend on how many clips there are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shared.cli import INTERRUPTED
+from shared.errors import InputError, refusal
+from shared.training import machine
+from wavenet import audio
+from wavenet.conditioning import Condition, Frames
+from wavenet.data.conditions import read_frames
+from wavenet.model import WaveNet
+from wavenet.note import Note, fingerprint, weights_of
+from wavenet.sampler import stream
+from wavenet.sampler.batch import condition_of
+from wavenet.wav import as_written, reopened
+from wavenet.writing import Written, how_to_go_on, write_blocks
+
+
+@dataclass(frozen=True, eq=False)
+class Growing:
+    """A clip in a file, or one that is about to be begun there."""
+
+    path: Path
+    note: Note
+    model: WaveNet
+    engine: str
+    drawn: int = 0
+    """Samples behind the prompt that the file holds."""
+
+    @property
+    def left(self) -> int:
+        """Samples that it still lacks."""
+        return round(self.note.seconds * audio.RATE) - self.drawn
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Clips of one kind can be drawn together."""
+        note = self.note
+        return id(self.model), note.drawing, note.precision, self.engine, note.prompt_samples, self.drawn
+
+
+def groups(clips: Iterable[Growing], most: int) -> list[list[Growing]]:
+    """The clips in groups that can be drawn together, in the order of their first ones."""
+    alike: dict[tuple[object, ...], list[Growing]] = {}
+    for clip in clips:
+        alike.setdefault(clip.kind, []).append(clip)
+    return [each[at : at + most] for each in alike.values() for at in range(0, len(each), most)]
+
+
+def drawn_on(group: Sequence[Growing]) -> Iterator[Tensor]:
+    """Blocks ``[b, n]`` of new sound; what cannot be drawn is known on return, before anything is written."""
+    first = group[0]
+    given, heard = first.note.prompt_samples, first.note.prompt_samples + first.drawn
+    waves = np.stack([_wave(clip.path) if heard else np.zeros(0, np.float32) for clip in group])
+    blocks = stream(
+        first.model,
+        max(clip.left for clip in group),
+        seeds=[clip.note.seed for clip in group],
+        drawing=first.note.drawing,
+        prompt=waves[:, :given] if given else None,
+        engine=first.engine,
+        precision=first.note.precision,
+        drawn=waves[:, given:],
+        condition=told(group),
+    )
+    return itertools.chain([next(blocks)], blocks)
+
+
+def write_on(group: Sequence[Growing], blocks: Iterator[Tensor], quiet: bool) -> Written:
+    """Append the blocks to the files, to each as much as it lacks."""
+    lengths = [clip.left for clip in group]
+    with ExitStack() as stack:
+        files = [stack.enter_context(reopened(clip.path)[0]) for clip in group]
+        return write_blocks(blocks, files, max(lengths), quiet, lengths)
+
+
+def told(group: Sequence[Growing]) -> Condition:
+    """What the clips' model is told of each."""
+    config, notes = group[0].model.config, [clip.note for clip in group]
+    speakers = [note.speaker for note in notes] if config.labels else None
+    frames = [frames_of(Path(note.input), config.frames) for note in notes] if config.frames else None
+    return condition_of(group[0].model, speakers, frames)
+
+
+def frames_of(path: Path, frames: Frames) -> Tensor:
+    """The frames ``[channels, f]`` of a recording, or those of a .npy file."""
+    if path.suffix.lower() == ".npy":
+        return torch.from_numpy(read_frames(path, frames).astype("float32"))
+    return frames.of(torch.from_numpy(audio.read(path)))
+
+
+def check_resumed_alone(arguments: Namespace, *more: str) -> None:
+    """InputError where a flag beside ``--resume`` would change what the clip is."""
+    beside = ("command", "parser", "argv", "model", "resume", "engine", "device", "threads", "quiet", "debug", *more)
+    changed = [
+        name for name, value in vars(arguments).items()
+        if name not in beside and value not in (None, []) and value != arguments.parser.get_default(name)
+    ]  # fmt: skip
+    if changed:
+        allowed = ", ".join(["RUN", "--engine", *(f"--{name}" for name in more)])
+        raise InputError(f"--resume takes everything from the note beside the clip; only {allowed} go with it")
+
+
+def resume(arguments: Namespace, most: int) -> int:
+    """Go on with the clips named by ``--resume``, up to ``most`` of a kind together; all are looked at first."""
+    models: dict[Path, WaveNet] = {}
+    clips = [_resumed(Path(path), arguments, models) for path in dict.fromkeys(arguments.resume)]
+    for clip in clips:
+        if clip.left <= 0:
+            more = "; --seconds asks for more" if arguments.command == "generate" else ""
+            print(f"{clip.path} is complete: {clip.drawn / audio.RATE:g} s{more}", file=sys.stderr)
+    unfinished = groups((clip for clip in clips if clip.left > 0), most)
+    for at, group in enumerate(unfinished):
+        blocks = drawn_on(group)
+        for clip in group:
+            clip.note.write(clip.path)
+        if write_on(group, blocks, arguments.quiet).interrupted:
+            left = [clip.path for each in unfinished[at:] for clip in each]
+            print(f"stopped; {how_to_go_on(arguments.command, left)}", file=sys.stderr)
+            return INTERRUPTED
+        for clip in group:
+            print(clip.path)
+    return 0
+
+
+def _resumed(path: Path, arguments: Namespace, models: dict[Path, WaveNet]) -> Growing:
+    """The clip as it was left; InputError where it cannot be gone on with."""
+    note = Note.of(path)
+    if note.command != arguments.command:
+        raise refusal(path, f"was made by wavenet {note.command}", how_to_go_on(note.command, [path]))
+    folder = Path(arguments.model or note.model)
+    if folder not in models:
+        models[folder] = WaveNet.from_pretrained(folder, machine.device_named(arguments.device))
+    model = models[folder]
+    if weights_of(folder) != note.weights:
+        advice = "vocode again" if note.input else f"continue it as a new clip with --prompt {path}"
+        raise refusal(path, f"was made by another model than {folder} holds now", f"name the right one, or {advice}")
+    levels = model.config.output.quantise(torch.linspace(-1, 1, 100_000))
+    if not torch.equal(model.config.output.quantise(torch.from_numpy(as_written(levels.numpy()))), levels):
+        raise refusal(path, "the model's levels are finer than the 16 bits of a WAV", "make it again")
+    if note.input and not _is_as_it_was(Path(note.input), note):
+        raise refusal(path, f"its input {note.input} has changed or gone", "bring it back, or vocode again")
+    drawn = len(_wave(path)) - note.prompt_samples
+    if note.prompt_samples < 0 or drawn < 0:
+        raise refusal(path, "ends within its prompt, so nothing was drawn yet", "generate it again")
+    if arguments.command == "generate" and arguments.seconds:
+        note = replace(note, seconds=max(round(arguments.seconds * audio.RATE), drawn) / audio.RATE)
+    return Growing(path, note, model, note.engine if arguments.engine == "auto" else arguments.engine, drawn)
+
+
+def _is_as_it_was(input: Path, note: Note) -> bool:
+    try:
+        return fingerprint(input) == note.input_fingerprint
+    except OSError:
+        return False
+
+
+def _wave(path: Path) -> np.ndarray:
+    file, wave = reopened(path)
+    file.close()
+    return wave

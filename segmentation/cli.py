@@ -15,7 +15,7 @@ examples:
   segmentation demo                                     from nothing to masks you can look at
   segmentation check pictures/                          can this folder be trained on? what is in it?
   segmentation train pictures/ -o runs/mine --minutes 30
-  segmentation train pictures/ --from runs/other        start from another model's weights
+  segmentation train pictures/ --from runs/other --minutes 60   start from another model's weights
   segmentation train --resume runs/mine --minutes 30    half an hour more
   segmentation evaluate runs/mine held-out/ --json
   segmentation predict runs/mine street.jpg more/ -o out/ --overlay

@@ -53,8 +53,8 @@ OVERRUN = (
     b'{"error": "too many connections at once; try again"}\n'
 )
 
-Growing = Generator[bytes, None, None]
-Handler = Callable[[bytes], tuple[str, bytes | Growing]]
+Parts = Generator[bytes, None, None]
+Handler = Callable[[bytes], tuple[str, bytes | Parts]]
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class _Exchange(BaseHTTPRequestHandler):
             self.server.jobs.release()  # before the answer is sent: who takes it slowly holds up nobody
         self._answer(status, kind, content)
 
-    def _worked_out(self, body: bytes) -> tuple[HTTPStatus, str, bytes | Growing]:
+    def _worked_out(self, body: bytes) -> tuple[HTTPStatus, str, bytes | Parts]:
         try:
             return HTTPStatus.OK, *self.server.routes[self._path](body)
         except InputError as error:
@@ -232,7 +232,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self._begin(status, {"Content-Type": kind, "Content-Length": str(len(content))})
         self.wfile.write(content)
 
-    def _grow(self, kind: str, parts: Growing) -> None:
+    def _grow(self, kind: str, parts: Parts) -> None:
         """Send parts as they are made. A reader who has left is found out by sending: then no more are made."""
         with closing(parts):
             self._begin(HTTPStatus.OK, {"Content-Type": kind})

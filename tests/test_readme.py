@@ -42,6 +42,18 @@ def test_a_command_in_the_readme_is_one_that_the_program_understands(program, co
     assert getattr(found, "command", command[0]) == command[0]
 
 
+SHOWN = [line for program in (wavenet.cli, segmentation.cli) for line in program.EXAMPLES.splitlines()]
+TRAININGS = [
+    *(command for _, command in COMMANDS if command[0] == "train"),
+    *(line.split()[1:] for line in SHOWN if line.split()[1:2] == ["train"]),
+]
+
+
+@pytest.mark.parametrize("command", TRAININGS, ids=" ".join)
+def test_a_training_says_how_long(command):
+    assert {"--minutes", "--steps", "--resume"} & set(command)
+
+
 @pytest.mark.parametrize("program", ["wavenet", "segmentation"])
 def test_every_command_is_in_the_readme(program):
     (choices,) = [action.choices for action in PROGRAMS[program].parser()._actions if action.dest == "command"]

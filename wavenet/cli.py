@@ -21,9 +21,9 @@ examples:
   wavenet generate runs/mine --seconds 5 -n 4 -o out/
   wavenet generate runs/mine --seconds 5 -o - | aplay
   wavenet generate --resume out/*.wav                   after Ctrl-C, a crash, or for more: --seconds 60
-  wavenet train six-speakers/ --speakers name -o runs/six
+  wavenet train six-speakers/ --speakers name -o runs/six --minutes 60
   wavenet generate runs/six --speaker george -n 4 -o out/
-  wavenet train recordings/ --mel -o runs/vocoder       sound from mel spectrograms
+  wavenet train recordings/ --mel -o runs/vocoder --minutes 60    sound from mel spectrograms
   wavenet vocode runs/vocoder recording.flac -o copy.wav
   wavenet vocode --resume copy.wav                      after Ctrl-C or a crash
   wavenet evaluate runs/mine recordings/ --json
@@ -98,7 +98,8 @@ def parser() -> Parser:
     )  # fmt: skip
     generate.add_argument(
         "--resume", metavar="WAV", nargs="+",
-        help="go on with clips that were stopped, or to a greater length with --seconds; needs nothing else",
+        help="go on with clips that were stopped, or to a greater length with --seconds; needs nothing else, "
+        "but where the model has moved: RUN --resume WAV…",
     )  # fmt: skip
     generate.add_argument("--force", action="store_true", help="write over existing files")
     seed_flag(generate, "of the first clip; the next ones take the next numbers")
@@ -117,7 +118,8 @@ def parser() -> Parser:
     )
     vocode.add_argument(
         "--resume", metavar="WAV", nargs="+", action=Instead, of=needed,
-        help="go on with sounds that were stopped, within their files; needs nothing else",
+        help="go on with sounds that were stopped, within their files, or not begun, which have but a note, WAV.json; "
+        "needs nothing else, but where the model has moved: RUN --resume WAV…",
     )  # fmt: skip
     vocode.add_argument("--force", action="store_true", help="write over existing files")
     seed_flag(vocode, "of the first file; the next ones take the next numbers")
@@ -131,6 +133,9 @@ def parser() -> Parser:
         help="auto: what the run held back if DATA is what it was trained on, else all",
     )  # fmt: skip
     evaluate.add_argument("--speakers", metavar="HOW", help="as for train; default: as the run had it")
+    evaluate.add_argument(
+        "--features", metavar="DIR", help="of a vocoder of features: DATA's, as for train; default: the run's"
+    )
     evaluate.add_argument(
         "--copies", type=_count, metavar="N",
         help="of a vocoder: copy the first 7.5 s of so many files and measure them (default: 8; 0: none)",
@@ -192,7 +197,7 @@ class Instead(argparse.Action):
 
 
 def _drawing(command: Parser) -> None:
-    """Flags for how to draw; ``wavenet.writing.drawing_of`` reads them."""
+    """Flags for how to draw; ``wavenet.choices.drawing_of`` reads them."""
     command.add_argument("--temperature", type=float, metavar="T", help="below 1 is safer, above 1 bolder (default: 1)")
     command.add_argument("--top-k", type=positive, metavar="K", help="draw from the K likeliest values alone")
     command.add_argument(
@@ -204,13 +209,21 @@ def _drawing(command: Parser) -> None:
 def _treatment(command: Parser) -> None:
     """Flags for what is done to recordings before anything else."""
     command.add_argument(
-        "--trim", type=float, nargs="?", const=40.0, metavar="DB",
+        "--trim", type=_decibels, nargs="?", const=40.0, metavar="DB",
         help="leave out silence at both ends, DB (default: 40) below a recording's loudest 20 ms; 50 ms of it stay",
     )  # fmt: skip
     command.add_argument(
-        "--level", type=float, nargs="?", const=-23.0, metavar="DBFS",
+        "--level", type=_decibels, nargs="?", const=-23.0, metavar="DBFS",
         help="bring every recording to one level, by default -23, peaks to -1 at most; a vocoder then expects it",
     )  # fmt: skip
+
+
+def _decibels(text: str) -> float:
+    """A number. Flags that may stand without one take the next word for it, which is said where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; put DATA before it") from None
 
 
 def _count(text: str) -> int:

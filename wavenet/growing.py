@@ -8,10 +8,11 @@ multiplies matrices by torch, whose last bits depend on how many clips there are
 from __future__ import annotations
 
 import itertools
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from wavenet.model import WaveNet
 from wavenet.note import Note, fingerprint, weights_of
 from wavenet.sampler import stream
 from wavenet.sampler.batch import condition_of
-from wavenet.wav import as_written, reopened
+from wavenet.wav import WavWriter, as_written, reopened
 from wavenet.writing import Written, how_to_go_on, write_blocks
 
 
@@ -91,6 +92,47 @@ def write_on(group: Sequence[Growing], blocks: Iterator[Tensor], quiet: bool) ->
         return write_blocks(blocks, files, max(lengths), quiet, lengths)
 
 
+def draw(waiting: Sequence[Sequence[Growing]], command: str, *, overwrite: bool, quiet: bool) -> int:
+    """Draw group after group, and return the exit code.
+
+    As soon as the first can be drawn all clips have their notes, so that ``--resume`` covers those not begun as well;
+    the file of one that waits is begun, over an older sound with ``overwrite``, only when its group is drawn.
+    """
+    for at, group in enumerate(waiting):
+        left = [clip.path for each in waiting[at:] for clip in each]
+        with _saying_how_to_go_on(command, left if at else []):
+            blocks = drawn_on(group)
+        with _saying_how_to_go_on(command, left):
+            for clip in (clip for each in waiting for clip in each) if at == 0 else ():
+                clip.note.write(clip.path)
+            for clip in (clip for clip in group if clip.note.waiting):
+                WavWriter(clip.path, overwrite=overwrite).close()  # first: a note that waits belongs to no sound
+                replace(clip.note, waiting=False).write(clip.path)
+            written = write_on(group, blocks, quiet)
+        for clip in group:
+            print(clip.path)
+        if written.interrupted:
+            print("stopped; what was written is whole and can be played", file=sys.stderr)
+            print(how_to_go_on(command, left), file=sys.stderr)
+            return INTERRUPTED
+    return 0
+
+
+@contextmanager
+def _saying_how_to_go_on(command: str, left: Sequence[Path]) -> Iterator[None]:
+    """An error tells how to go on with the files that are ``left``, if there are any."""
+    try:
+        yield
+    except InputError as error:
+        if not left:
+            raise
+        raise InputError(f"{error}; {how_to_go_on(command, left)}") from error
+    except BaseException:
+        if left:
+            print(how_to_go_on(command, left), file=sys.stderr)
+        raise
+
+
 def told(group: Sequence[Growing]) -> Condition:
     """What the clips' model is told of each."""
     config, notes = group[0].model.config, [clip.note for clip in group]
@@ -121,27 +163,21 @@ def check_resumed_alone(arguments: Namespace, *more: str) -> None:
 def resume(arguments: Namespace, most: int) -> int:
     """Go on with the clips named by ``--resume``, up to ``most`` of a kind together; all are looked at first."""
     models: dict[Path, WaveNet] = {}
-    clips = [_resumed(Path(path), arguments, models) for path in dict.fromkeys(arguments.resume)]
+    paths = dict.fromkeys(path.removesuffix(".json") for path in arguments.resume)  # a note stands for its clip
+    clips = [_resumed(Path(path), arguments, models) for path in paths]
     for clip in clips:
         if clip.left <= 0:
             more = "; --seconds asks for more" if arguments.command == "generate" else ""
             print(f"{clip.path} is complete: {clip.drawn / audio.RATE:g} s{more}", file=sys.stderr)
     unfinished = groups((clip for clip in clips if clip.left > 0), most)
-    for at, group in enumerate(unfinished):
-        blocks = drawn_on(group)
-        for clip in group:
-            clip.note.write(clip.path)
-        if write_on(group, blocks, arguments.quiet).interrupted:
-            left = [clip.path for each in unfinished[at:] for clip in each]
-            print(f"stopped; {how_to_go_on(arguments.command, left)}", file=sys.stderr)
-            return INTERRUPTED
-        for clip in group:
-            print(clip.path)
-    return 0
+    return draw(unfinished, arguments.command, overwrite=True, quiet=arguments.quiet)
 
 
 def _resumed(path: Path, arguments: Namespace, models: dict[Path, WaveNet]) -> Growing:
     """The clip as it was left; InputError where it cannot be gone on with."""
+    if path.is_dir():
+        way = f"a model stands before the flag: wavenet {arguments.command} {shlex.quote(str(path))} --resume WAV"
+        raise refusal(path, "is a folder, not a clip", way)
     note = Note.of(path)
     if note.command != arguments.command:
         raise refusal(path, f"was made by wavenet {note.command}", how_to_go_on(note.command, [path]))
@@ -157,7 +193,7 @@ def _resumed(path: Path, arguments: Namespace, models: dict[Path, WaveNet]) -> G
         raise refusal(path, "the model's levels are finer than the 16 bits of a WAV", "make it again")
     if note.input and not _is_as_it_was(Path(note.input), note):
         raise refusal(path, f"its input {note.input} has changed or gone", "bring it back, or vocode again")
-    drawn = len(_wave(path)) - note.prompt_samples
+    drawn = 0 if note.waiting else len(_wave(path)) - note.prompt_samples
     if note.prompt_samples < 0 or drawn < 0:
         raise refusal(path, "ends within its prompt, so nothing was drawn yet", "generate it again")
     if arguments.command == "generate" and arguments.seconds:

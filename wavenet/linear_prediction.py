@@ -3,30 +3,27 @@
 Each frame gives a spectrum, the spectrum an autocorrelation, and that the filter which predicts a sample from those
 before it with the least error (Makhoul 1975, "Linear prediction: a tutorial review"). Nothing here is learnt. The
 network then models only what is left over, in units of the expected error, as in LPCNet (Valin and Skoglund 2019,
-arXiv 1810.11846), but with an order high enough to hold the pitch as well.
+arXiv 1810.11846), but with an order high enough to hold most voices' pitch as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchaudio.functional import melscale_fbanks
 
-from wavenet.audio import RATE
 from wavenet.conditioning import Condition
 from wavenet.distributions.mixture import LEVELS
 from wavenet.distributions.mu_law import mu_law_level
 from wavenet.mel import Mel
+from wavenet.mel_inversion import amplitudes_of
 
-ROUNDS = 20  # of multiplicative updates; more gain little
+ROUNDS = 8  # of making a spectrum; more predict no better
 WIDEST = 8.0  # standard deviations that the input table tells apart
-LOUDEST = 10.0  # log amplitude; beyond is no sound
-HISS = 1e-6, 1e-9  # added to the power, of it and absolutely: about half a 16-bit step, which keeps filters tame
+HISS = 1e-6, 1e-9  # added to the power: a share of it, which keeps filters tame, and a 16-bit step
 
 
 class Filters(NamedTuple):
@@ -38,25 +35,12 @@ class Filters(NamedTuple):
     """``[b, f]``: logarithm of the standard deviation of the error."""
 
 
-def spectrum(mel: Mel, frames: Tensor) -> Tensor:
-    """Amplitudes ``[n_fft / 2 + 1, f]`` ≥ 0 whose mel bands are ``frames [channels, f]``, as nearly as can be.
-
-    Non-negative least squares by multiplicative updates (Lee and Seung 2001), from the least-norm solution.
-    """
-    bank, inverse = _bank(mel.n_fft, mel.channels, mel.lowest, mel.highest)
-    wanted = frames.float().clamp(max=LOUDEST).exp()
-    found, goal = (inverse @ wanted).clamp(min=1e-8), bank @ wanted
-    for _ in range(ROUNDS):
-        found = found * (goal / (bank @ (bank.t() @ found)).clamp(min=1e-12))
-    return found
-
-
 def filters(mel: Mel, frames: Tensor) -> Filters:
     """The filters of ``frames [b, channels, f]``: natural logarithms of mel amplitudes, as ``mel`` makes them."""
     order, shape, device = mel.predictor, (frames.shape[0], frames.shape[2]), frames.device
     window = torch.hann_window(mel.n_fft, dtype=torch.float64).square().sum()
     flat = frames.transpose(0, 1).flatten(1).cpu()
-    power = spectrum(mel, flat).double().square() / window
+    power = amplitudes_of(flat, mel, ROUNDS).double().square() / window
     correlation = torch.fft.irfft(power, dim=0)[: order + 1].t().contiguous()
     correlation[:, 0] = correlation[:, 0] * (1 + HISS[0]) + HISS[1]
     coefficients, error = levinson(correlation)
@@ -118,10 +102,3 @@ def surprise(wave: Tensor, prior: Tensor) -> Tensor:
     """
     off = (wave - prior[..., 0]) * torch.exp(-prior[..., 1]) / WIDEST
     return mu_law_level(off.clamp(-1, 1), LEVELS)
-
-
-@lru_cache(maxsize=8)
-def _bank(n_fft: int, channels: int, lowest: float, highest: float) -> tuple[Tensor, Tensor]:
-    scale = {"norm": "slaney", "mel_scale": "slaney"}
-    bank = melscale_fbanks(n_fft // 2 + 1, lowest, highest, channels, RATE, **scale)
-    return bank, torch.linalg.pinv(bank.double().t()).float()

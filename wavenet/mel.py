@@ -45,8 +45,8 @@ class Mel(Frames):
             raise ValueError(f"n_fft is even, from the hop up to {LONGEST_FFT}, not {self.n_fft}")
         if not 0 <= self.lowest < self.highest <= RATE / 2:
             raise ValueError(f"lowest and highest lie in order between 0 and {RATE / 2:.0f} Hz")
-        if not 0 <= self.predictor < self.n_fft:
-            raise ValueError(f"predictor lies between 0 and n_fft, not {self.predictor}")
+        if not 0 <= self.predictor <= self.n_fft // 2:
+            raise ValueError(f"predictor is at most half of n_fft, where its correlations wrap, not {self.predictor}")
         if not 0 < self.floor < 1:
             raise ValueError(f"floor lies between 0 and 1, not {self.floor}")
 

@@ -64,7 +64,10 @@ class WaveNetConfig:
         if self.gate_channels % 2:
             raise ValueError(f"gate_channels holds filter and gate, so it must be even, not {self.gate_channels}")
         if self.predictor and not isinstance(self.output, Mixture):
-            raise ValueError("a linear predictor moves and widens what is predicted, so the output must be a mixture")
+            raise ValueError(
+                "a linear predictor moves and widens what is predicted, so the output must be a mixture; "
+                "set frames.predictor to 0 for another one"
+            )
         if self.receptive_field > LONGEST_FIELD:
             raise ValueError(f"a receptive field of {self.receptive_field} samples is beyond {LONGEST_FIELD}")
 
@@ -199,7 +202,8 @@ class WaveNet(nn.Module):
             return None
         self.conditioning.check(condition)
         with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):  # it subtracts what is nearly equal
-            return linear_prediction.prior(self.config.frames, condition, wave, -self.context)
+            heard = self.config.output.quantise(wave)  # as it will be when it has been drawn
+            return linear_prediction.prior(self.config.frames, condition, heard, -self.context)
 
     def inputs(self, wave: Tensor, prior: Tensor | None) -> Tensor:
         """The blocks' inputs ``[n − 1, b, residual]``: every sample that ``prior [b, n, 2]`` is of, but the last."""
@@ -209,7 +213,9 @@ class WaveNet(nn.Module):
     def heard(self, wave: Tensor, prior: Tensor | None) -> Tensor:
         """Samples ``[*]``, of which ``prior [*, 2]`` was expected, as the blocks' input ``[*, residual]``."""
         x = self.input(self.config.output.encode(wave))
-        return x if prior is None else x + self.surprise(linear_prediction.surprise(wave, prior))
+        if prior is None:
+            return x
+        return x + self.surprise(linear_prediction.surprise(self.config.output.quantise(wave), prior))
 
     def told(self, condition: Condition | None, samples: int) -> Tensor | None:
         """What the blocks are told on the way to so many outputs: ``[context + samples, b, c]``, or None."""

@@ -42,6 +42,8 @@ class Note:
     """Of ``vocode``: the recording, or the file of frames, that the sound is made of."""
     input_fingerprint: str | None = None
     """The first digits of the SHA-256 of that file."""
+    waiting: bool = False
+    """Nothing is drawn yet: there is no sound, or an older one that is to be written over."""
 
     @property
     def drawing(self) -> Drawing:

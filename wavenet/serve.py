@@ -20,7 +20,7 @@ import torch
 
 from shared.config import from_json
 from shared.errors import InputError, shown
-from shared.serve import Growing, Handler, Limits, serve
+from shared.serve import Handler, Limits, Parts, serve
 from shared.training import machine
 from wavenet import audio, wav
 from wavenet.conditioning import Condition
@@ -77,7 +77,7 @@ class Task:
 def drawer(model: WaveNet, *, precision: str = "float32") -> Handler:
     """What answers ``/draw``; InputError for a wish or a file that cannot be."""
 
-    def draw(content: bytes) -> tuple[str, Growing]:
+    def draw(content: bytes) -> tuple[str, Parts]:
         line, _, file = content.partition(b"\n")
         try:
             wish = from_json(Wish, json.loads(line), "request.")
@@ -92,7 +92,7 @@ def drawer(model: WaveNet, *, precision: str = "float32") -> Handler:
         )  # fmt: skip
         first = next(blocks)  # what cannot be drawn is known before anything is said
 
-        def grow() -> Growing:
+        def grow() -> Parts:
             head = {"given": len(task.given), "samples": task.samples}
             yield json.dumps(head).encode() + b"\n" + _pcm(task.given)
             yield _pcm(first[0].numpy())

@@ -18,7 +18,7 @@ from wavenet.mel import Mel
 from wavenet.run import Run
 
 VOCODER_OUTPUT = "gaussian-mixture"  # which a linear predictor can move, unlike codes
-ORDER = 256  # of that predictor: it holds the pitch, down to 63 Hz
+ORDER = 256  # of that predictor: 16 ms, in which voices down to 63 Hz repeat
 LOOKED_AT = 50  # files of features, for their mean and deviation
 
 

@@ -32,6 +32,9 @@ from wavenet.sampler import stream
 from wavenet.wav import WavWriter
 from wavenet.yardsticks import Yardsticks, yardsticks
 
+TABLES = ("input.", "surprise.", "conditioning.label.", "conditioning.kernel")
+"""Two-dimensional, but no matrices: weight decay is not for them."""
+
 
 def start(run: Run, folder: Path, plan: Plan, *, overwrite: bool = False) -> Outcome:
     """Train a new model into ``folder``, which must be empty or absent unless ``overwrite``.
@@ -81,7 +84,7 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, tea
         elsewhere = team.told(fingerprint) != fingerprint
         team.agree(InputError("its recordings are not the first one's; give all the same") if elsewhere else None)
         team.same(model)
-        groups = decayed(model, config.weight_decay, never=("input.",))  # a table, not a matrix
+        groups = decayed(model, config.weight_decay, never=TABLES)
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
         same = state is not None and state.get("data") == fingerprint
         if state is not None and not same:

@@ -187,9 +187,10 @@ def _notes(
         f"{trained.learning_rate:g} along half a cosine over the budget, average of decay {trained.ema:g}. The usual "
         f"loop: one crop of {crop}, its first {field} targets behind zeros, Adam at a constant rate.",
         "Times are of each contender's own steps, reading included and scoring not; they took turns in one process.",
-        f"Public trainers of this architecture, targets/s in float32 on one thread of another machine: {others}. Ours "
-        f"here is {ours / max(PUBLIC.values()):.1f} times the fastest of them, of which the machine has its share; on "
-        f"this machine it is {ours / rows[-1].targets_per_second:.1f} times the public style's.",
+        f"Public trainers of this architecture, targets/s in float32 on one thread of another machine, measured once: "
+        f"{others}. Ours here, in {rows[0].precision}, is {ours / max(PUBLIC.values()):.1f} times the fastest of them; "
+        "part of this factor is the newer machine. On this machine it is "
+        f"{ours / rows[-1].targets_per_second:.1f} times the public style's in {rows[-1].precision}.",
     ]
 
 

@@ -126,6 +126,7 @@ def test_later_assignments_win_and_the_config_given_is_not_changed() -> None:
         ({"pen": {"width": 1.5}}, r"^pen\.width takes int, not 1\.5$"),
         ({"pen": {"width": True}}, r"^pen\.width takes int, not True$"),
         ({"shape": {"type": "Circle", "radius": True}}, r"^shape\.radius takes float, not True$"),
+        ({"shape": {"type": "Circle", "radius": 10**400}}, r"^shape\.radius is a number beyond all floats$"),
         ({"shape": {"type": "Square", "rotated": 1}}, r"^shape\.rotated takes bool, not 1$"),
         ({"title": None}, r"^title takes str, not None$"),
         ({"limit": "none"}, r"^limit takes int, not 'none'$"),

@@ -1,6 +1,10 @@
 """Laws of the measures of a copy: what is perfect, what a known fault costs, and what does not count."""
 
 import math
+import sys
+import warnings
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -149,6 +153,78 @@ def test_only_sound_is_compared(bad):
 def test_packages_that_are_not_there_leave_their_measures_out(monkeypatch):
     monkeypatch.setattr("wavenet.copies.installed", lambda: ())
     assert {"pesq", "stoi"}.isdisjoint(compare(sound(0.2).numpy(), sound(0.2).numpy()))
+
+
+class PesqError(RuntimeError):
+    """As the package's own."""
+
+
+def listener(monkeypatch, package, answer, **more):
+    """Put a package in the place of ``package``; returns what its function is called with."""
+    heard = []
+
+    def listen(*given):
+        heard.append(given)
+        return answer()
+
+    stub = ModuleType(package)
+    stub.__spec__ = ModuleSpec(package, None)
+    vars(stub).update({"stoi" if package == "pystoi" else package: listen, **more})
+    monkeypatch.setitem(sys.modules, package, stub)
+    return heard
+
+
+def fail(error):
+    raise error
+
+
+def test_pesq_is_told_the_rate_the_recording_the_copy_and_the_wide_band(monkeypatch):
+    heard = listener(monkeypatch, "pesq", lambda: 3.5, PesqError=PesqError)
+    assert compare(np.array([0.5, 0.25]), np.array([0.1, 0.2]))["pesq"] == 3.5
+    ((rate, reference, degraded, band),) = heard
+    assert (rate, band) == (16_000, "wb")
+    assert (reference.dtype, degraded.dtype) == (np.float32, np.float32)
+    assert (reference.tolist(), degraded.tolist()) == ([0.5, 0.25], pytest.approx([0.1, 0.2]))
+
+
+@pytest.mark.parametrize("error", [PesqError("no utterance"), ZeroDivisionError(), ValueError("too short")], ids=repr)
+def test_where_pesq_hears_no_speech_it_has_no_answer(error, monkeypatch):
+    listener(monkeypatch, "pesq", lambda: fail(error), PesqError=PesqError)
+    assert compare(np.ones(2), np.ones(2))["pesq"] is None
+
+
+def test_pesq_is_not_asked_about_silence(monkeypatch):
+    heard = listener(monkeypatch, "pesq", lambda: 1.0, PesqError=PesqError)
+    for ours, theirs in ((np.zeros(2), np.ones(2)), (np.ones(2), np.zeros(2))):
+        assert compare(ours, theirs)["pesq"] is None
+    assert heard == []
+
+
+def test_stoi_is_told_the_recording_the_copy_and_the_rate(monkeypatch):
+    heard = listener(monkeypatch, "pystoi", lambda: 0.75)
+    assert compare(np.array([0.5, 0.25]), np.array([0.125, 0.0]))["stoi"] == 0.75
+    ((clean, processed, rate),) = heard
+    assert (clean.tolist(), processed.tolist(), rate) == ([0.5, 0.25], [0.125, 0.0], 16_000)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: warnings.warn("not enough frames", RuntimeWarning, stacklevel=1) or 1e-5,
+        lambda: fail(ValueError("too short")),
+        lambda: float("nan"),
+    ],
+    ids=["warned", "failed", "nan"],
+)
+def test_where_there_is_too_little_sound_stoi_has_no_answer(answer, monkeypatch):
+    listener(monkeypatch, "pystoi", answer)
+    assert compare(np.ones(2), np.ones(2))["stoi"] is None
+
+
+def test_what_else_goes_wrong_within_a_listener_is_not_hushed_up(monkeypatch):
+    listener(monkeypatch, "pesq", lambda: fail(TypeError("a fault")), PesqError=PesqError)
+    with pytest.raises(TypeError, match="a fault"):
+        compare(np.ones(2), np.ones(2))
 
 
 @pytest.mark.skipif(len(installed()) < 2, reason="pesq and pystoi are not installed")

@@ -14,12 +14,13 @@ from wavenet.cli import main
 from wavenet.conditioning import Labels
 from wavenet.copies import compare
 from wavenet.copies.drawn import copies, makers, stretches
-from wavenet.copies.griffin_lim import amplitudes_of, griffin_lim
+from wavenet.copies.griffin_lim import griffin_lim
+from wavenet.copies.kept import targets
 from wavenet.data.conditions import Conditions
 from wavenet.data.plucks import melody
 from wavenet.data.tracks import ArrayTrack, Part
 from wavenet.distributions import Categorical, LogisticMixture
-from wavenet.mel import Mel, _transform
+from wavenet.mel import Mel
 
 SMALL = [*TINY, "--steps", "2", "--threads", "1", "-q"]
 VOCODER = [
@@ -119,6 +120,13 @@ def test_bits_are_told_for_each_speaker_and_pool_to_the_whole(voices, choir, cap
         (["RUN", "RECORDINGS", "--copies", "3"], "--copies 3: "),
         (["RUN", "RECORDINGS", "-o", "kept"], "-o kept: is for a vocoder's copies, and none are made"),
         (["VOCODER", "CHOIR", "--copies", "0", "-o", "kept"], "none are made"),
+        (["RUN", "RECORDINGS", "--temperature", "0.5"], "--temperature 0.5: is for a vocoder's copies, and none are"),
+        (["RUN", "RECORDINGS", "--greedy"], "--greedy: is for a vocoder's copies"),
+        (["RUN", "RECORDINGS", "--top-k", "3"], "--top-k 3: is for"),
+        (["RUN", "RECORDINGS", "--top-p", "0.5"], "--top-p 0.5: is for"),
+        (["RUN", "RECORDINGS", "--precision", "int8"], "--precision int8: is for"),
+        (["RUN", "RECORDINGS", "--seed", "5"], "--seed 5: is for"),
+        (["VOCODER", "CHOIR", "--features", "CHOIR"], "takes no features from files; leave it out"),
         (["VOCODER", "CHOIR", "--temperature", "-1"], "temperature"),
         (["VOCODER", "CHOIR", "-o", "full", "--part", "all"], "exists already; choose another folder or pass --force"),
     ],
@@ -130,16 +138,6 @@ def test_what_makes_no_sense_is_refused(given, reason, vocoder, choir, run, reco
     places = {"VOCODER": vocoder, "CHOIR": choir, "RUN": run, "RECORDINGS": recordings}
     capsys.readouterr()
     assert reason in one_line_error(capsys, ["evaluate", "-q", *(str(places.get(each, each)) for each in given)])
-
-
-def test_amplitudes_have_the_mel_spectrum_that_they_were_made_of():
-    mel, wave = Mel(), torch.from_numpy(melody(0.5, np.random.default_rng(0)).astype(np.float32))
-    frames = mel.of(wave).double()
-    found = amplitudes_of(frames, mel)
-    filters = _transform(mel.n_fft, mel.hop, mel.channels, mel.lowest, mel.highest).mel_scale.fb.double()
-    again = (filters.t() @ found).clamp_min(mel.floor).log()
-    assert (found >= 0).all()
-    assert float((again - frames).abs().mean()) < 0.02
 
 
 def test_griffin_lim_brings_back_the_mel_spectrum_with_the_given_length_and_seed():
@@ -157,6 +155,30 @@ def test_griffin_lim_brings_back_the_mel_spectrum_with_the_given_length_and_seed
 def test_griffin_lim_of_silence_is_silent():
     made = griffin_lim(Mel().of(torch.zeros(4000)), Mel(), 4000)
     assert float(made.abs().max()) < 1e-3
+
+
+@pytest.mark.parametrize("samples", [1, 400, 512, 513])
+def test_griffin_lim_makes_even_what_is_shorter_than_half_a_window(samples):
+    mel, wave = Mel(), torch.from_numpy(melody(0.1, np.random.default_rng(0))[800 : 800 + samples].astype(np.float32))
+    made = griffin_lim(mel.of(wave), mel, samples)
+    assert made.shape == (samples,)
+    assert made.isfinite().all()
+    assert griffin_lim(mel.of(0 * wave), mel, samples).abs().max() < 1e-3
+    assert samples == 1 or 0.2 < float(made.norm() / wave.norm()) < 5  # one sample is a matter of its random phase
+
+
+def test_a_recording_of_25_ms_is_copied_and_measured(vocoder, tmp_path, capsys):
+    with wav.WavWriter(tmp_path / "short.wav") as file:
+        file.write(melody(0.025, np.random.default_rng(0)))
+    rows = evaluated(capsys, vocoder, tmp_path / "short.wav", "--part", "all")["copies"]["rows"]
+    assert rows["Griffin-Lim"]["mean"]["log_spectral_distance"] > 0
+
+
+@pytest.mark.parametrize("files", [["a", "b"], ["1", "1", "1-1"], ["1-1", "1", "1"], ["2-a", "a", "a", "1-a"]])
+def test_no_two_sounds_are_kept_in_one_place(files, tmp_path):
+    places = targets(tmp_path, [f"{at}/{file}.wav" for at, file in enumerate(files)], ["recording", "model"], False)
+    assert len({path for each in places for path in each.values()}) == 2 * len(files)
+    assert all(Path(file).name in each["model"].name for file, each in zip(files, places, strict=True))
 
 
 def test_files_are_spread_evenly_and_cut():

@@ -9,6 +9,7 @@ from wavenet.audio import RATE
 from wavenet.data.plucks import melody
 from wavenet.data.tracks import ArrayTrack
 from wavenet.mel import Mel
+from wavenet.mel_inversion import amplitudes_of
 
 WAVE = torch.from_numpy(melody(0.6, np.random.default_rng(0)))
 
@@ -48,3 +49,13 @@ def test_silence_is_the_floor() -> None:
 def test_settings_that_make_no_sense_are_refused(changes: dict) -> None:
     with pytest.raises(ValueError, match=r"n_fft|lowest|floor"):
         Mel(**changes)
+
+
+def test_a_spectrum_made_of_mel_bands_is_not_negative_and_has_these_bands():
+    mel = Mel()
+    frames = mel.of(WAVE)
+    found = amplitudes_of(frames, mel, 30)
+    filters = torchaudio.functional.melscale_fbanks(513, 0, 8000, 80, RATE, norm="slaney", mel_scale="slaney")
+    again = (filters.t() @ found).clamp_min(mel.floor).log()
+    assert (found >= 0).all()
+    assert float((again - frames).abs().mean()) < 0.02

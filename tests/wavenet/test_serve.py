@@ -17,6 +17,7 @@ import torch
 from shared.errors import InputError
 from shared.serve import Server
 from tests.browser import Browser
+from tests.wavenet.command_line import one_line_error
 from tests.wavenet.networks import small_network
 from wavenet import audio, figures, wav
 from wavenet.cli import main
@@ -227,8 +228,17 @@ def test_the_command_says_where_it_is_and_ends_like_all_commands(tmp_path, model
     assert "no browser could be started" in err
     assert (served["port"], served["limits"].jobs) == (8000, 1)
     assert drawn(served["routes"][DRAW], asked(seconds=0.05))[0]["samples"] == 800
-    for argv in (["serve", str(tmp_path)], ["serve", str(tmp_path / "mine"), "--port", "70000", "-q"]):
-        assert (main(argv) == 1) or argv[-1] == "-q"
+
+
+def test_what_cannot_be_served_is_refused_in_one_line(tmp_path, model, capsys):
+    model.save_pretrained(tmp_path / "mine")
+    assert "holds no model" in one_line_error(capsys, ["serve", str(tmp_path)])
+    line = one_line_error(capsys, ["serve", str(tmp_path / "mine"), "--port", "70000"])
+    assert "--port 70000: a port is a number from 0" in line
+    with Server(b"", {}) as taken:
+        assert "choose another" in one_line_error(
+            capsys, ["serve", str(tmp_path / "mine"), "--port", str(taken.server_port)]
+        )
 
 
 KEEP = """(() => {  // what is made into files; the page's policy lets nobody fetch them

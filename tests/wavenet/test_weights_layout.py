@@ -23,8 +23,18 @@ TOLD = pytest.mark.parametrize(
 )
 
 
-def by_the_document(folder, x, label, frames):
-    """Steps 1 to 6 of the card: ``x [t]`` in [-1, 1] to ``[t, channels]``; float64 inside."""
+def read(table, level):
+    """Between the rows of a table of 256."""
+    below = np.minimum(np.floor(level).astype(int), 254)
+    share = (level - below)[:, None]
+    return (1 - share) * table[below] + share * table[below + 1]
+
+
+def by_the_document(folder, x, label, frames, expected=None):
+    """The steps of the card: ``x [t]`` in [-1, 1] to ``[t, channels]``; float64 inside.
+
+    ``expected [2, silence + t]`` are step 7's m and v, from as far back as the blocks look.
+    """
     config = json.loads((folder / "config.json").read_text())["model"]
     w = {name: value.astype(np.float64) for name, value in load_file(folder / "model.safetensors").items()}
     relu = lambda a: np.maximum(a, 0)  # noqa: E731
@@ -40,9 +50,11 @@ def by_the_document(folder, x, label, frames):
     if config["output"]["type"] == "Categorical":
         h = w["input.weight"][np.floor(level + 0.5).astype(int)]
     else:
-        below = np.minimum(np.floor(level).astype(int), 254)
-        share = (level - below)[:, None]
-        h = (1 - share) * w["input.weight"][below] + share * w["input.weight"][below + 1]
+        h = read(w["input.weight"], level)
+    if expected is not None:
+        m, v = expected[:, :-1]
+        off = ((past - m) / np.exp(v) / 8).clip(-1, 1)
+        h = h + read(w["surprise.weight"], (np.sign(off) * np.log1p(255 * np.abs(off)) / np.log(256) + 1) / 2 * 255)
 
     C = []  # noqa: N806
     if label is not None:
@@ -71,7 +83,12 @@ def by_the_document(folder, x, label, frames):
     y = np.concatenate(g, 1)
     for name in ("skip", "hidden", "output"):
         y = (y if name == "skip" else relu(y)) @ w[f"{name}.weight"][..., 0].T + w[f"{name}.bias"]
-    return y[-len(x) :]
+    y = y[-len(x) :]
+    if expected is not None:
+        m, v = expected[:, -len(x) :, None]
+        logits, means, scales = np.split(y, 3, axis=1)
+        y = np.concatenate([logits, (m + np.exp(v) * means) * 16, scales + v], axis=1)
+    return y
 
 
 @TOLD
@@ -90,6 +107,20 @@ def test_numpy_computes_what_the_model_does_from_the_document_alone(tmp_path, to
     assert expected.std() > 0.1
     close = 1e-5 if isinstance(output, Categorical) else 2e-4  # float32 has no finer places between 255 rows
     torch.testing.assert_close(found, expected.double(), atol=close, rtol=close)
+
+
+@torch.inference_mode()
+def test_numpy_computes_what_a_model_with_a_linear_predictor_does(tmp_path):
+    mel = Mel(channels=8, hop=7, n_fft=64, width=5, predictor=6)
+    model = small_network(output=LogisticMixture(mixtures=3), frames=mel)
+    model.save_pretrained(tmp_path)
+    wave = (torch.rand(1, 90) * 2 - 1) / 10
+    told = Condition(frames=mel.of(wave))
+    behind_silence = torch.nn.functional.pad(wave, (model.receptive_field, 0))
+    expected = model.prior(behind_silence, told)[0].double().numpy().T
+    numbers = (wave[0].double().numpy(), None, told.frames[0].double().numpy())
+    found = torch.from_numpy(by_the_document(tmp_path, *numbers, expected))
+    torch.testing.assert_close(found, model(wave, told)[0].double(), atol=2e-4, rtol=2e-4)
 
 
 @TOLD

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from shared.cli import seed_of
 from shared.config import from_json
-from shared.errors import InputError
+from shared.errors import InputError, refusal
 from shared.training import checkpoint, machine
 from shared.training.progress import ProgressLine
 from wavenet.audio import RATE
+from wavenet.choices import check_drawing, drawing_of
 from wavenet.commands.train import source_of
 from wavenet.copies import compare
 from wavenet.copies.drawn import Copies, copies, makers, stretches
@@ -24,10 +25,10 @@ from wavenet.data import Recordings
 from wavenet.data.conditions import Conditions, labels_of, whole
 from wavenet.data.tracks import seconds_of
 from wavenet.evaluate import Bits, bits_by_group, pooled
+from wavenet.mel import Mel
 from wavenet.model import WaveNet
 from wavenet.run import Run
 from wavenet.telling import speakers_of
-from wavenet.writing import check_drawing, drawing_of
 from wavenet.yardsticks import yardsticks
 
 COPIES = 8  # files, unless --copies says otherwise
@@ -45,6 +46,7 @@ def run(arguments: Namespace) -> int:
     check_drawing(model, drawing)
     values = checkpoint.load_config(folder)
     run = from_json(Run, values) if "data" in values else None
+    features = _features(arguments, model, run)
     with ProgressLine("evaluating", arguments.quiet) as line:
         source = source_of(arguments.data, arguments.root)
         if run and isinstance(source, Recordings) and isinstance(run.data, Recordings):
@@ -65,7 +67,7 @@ def run(arguments: Namespace) -> int:
         if model.config.labels and not how:
             raise InputError(f"the model knows {len(model.config.labels.names)} speakers; say which by --speakers")
         labels = labels_of(everything, how) if model.config.labels else {}
-        conditions = Conditions(model.config, labels, run.features if run else "")
+        conditions = Conditions(model.config, labels, features)
         conditions.check(chosen)
         sounds = stretches(chosen, number)
         names = [Path(track.name).name for track in sounds]
@@ -120,9 +122,27 @@ def _number_of_copies(arguments: Namespace, model: WaveNet) -> int:
     number = arguments.copies if arguments.copies is not None else COPIES if model.config.frames else 0
     if number and not model.config.frames:
         raise InputError(f"--copies {number}: {arguments.model} takes no frames, so it copies nothing; leave it out")
-    if arguments.out and not number:
-        raise InputError(f"-o {arguments.out}: is for a vocoder's copies, and none are made; leave it out")
+    for flag in () if number else ("out", "temperature", "greedy", "top_k", "top_p", "precision", "seed"):
+        value = getattr(arguments, flag)
+        if value != arguments.parser.get_default(flag):
+            given = "-o" if flag == "out" else f"--{flag.replace('_', '-')}"
+            given = given if value is True else f"{given} {value}"
+            raise InputError(f"{given}: is for a vocoder's copies, and none are made; leave it out")
     return number
+
+
+def _features(arguments: Namespace, model: WaveNet, run: Run | None) -> str:
+    """The folder of features, ``--features`` or the run's; empty for a model that takes none."""
+    if model.config.frames is None or isinstance(model.config.frames, Mel):
+        if arguments.features:
+            raise InputError(f"--features: {arguments.model} takes no features from files; leave it out")
+        return ""
+    folder = arguments.features or (run.features if run else "")
+    if not folder:
+        raise InputError(f"{arguments.model}: takes features from files; say where those of DATA lie by --features DIR")
+    if not Path(folder).is_dir():
+        raise refusal(Path(folder), "no such folder", "say where the features of DATA lie by --features DIR")
+    return folder
 
 
 def _values(bits: Bits) -> dict[str, float]:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from shared.cli import INTERRUPTED, seed_of
+from shared.cli import seed_of
 from shared.errors import InputError, refusal
 from shared.folders import is_folder, walk
 from shared.training import machine
 from wavenet import audio
+from wavenet.choices import check_drawing, drawing_of, speakers_among
 from wavenet.conditioning import Frames
 from wavenet.data.conditions import read_frames
 from wavenet.data.folder import ENDINGS
-from wavenet.growing import Growing, check_resumed_alone, drawn_on, groups, resume, write_on
+from wavenet.growing import Growing, check_resumed_alone, draw, groups, resume
 from wavenet.mel import Mel
 from wavenet.model import WaveNet
 from wavenet.note import Note, beside, fingerprint, weights_of
-from wavenet.wav import WavWriter
-from wavenet.writing import check_drawing, drawing_of, how_to_go_on, speakers_among
 
 AT_ONCE = 8  # files drawn together: a weight that is read serves all of them
 
@@ -34,21 +32,7 @@ def run(arguments: Namespace) -> int:
         check_resumed_alone(arguments)
         return resume(arguments, AT_ONCE)
     waiting = groups(_clips(arguments), AT_ONCE)
-    for at, group in enumerate(waiting):
-        blocks = drawn_on(group)
-        if at == 0:  # what cannot be drawn is known; all files are there from now on, so that --resume can name them
-            for clip in (clip for each in waiting for clip in each):
-                WavWriter(clip.path, overwrite=arguments.force).close()
-                clip.note.write(clip.path)
-        written = write_on(group, blocks, arguments.quiet)
-        for clip in group:
-            print(clip.path)
-        if written.interrupted:
-            left = [clip.path for each in waiting[at:] for clip in each]
-            print("stopped; what was written is whole and can be played", file=sys.stderr)
-            print(how_to_go_on("vocode", left), file=sys.stderr)
-            return INTERRUPTED
-    return 0
+    return draw(waiting, arguments.command, overwrite=arguments.force, quiet=arguments.quiet)
 
 
 def _clips(arguments: Namespace) -> list[Growing]:
@@ -81,6 +65,7 @@ def _clips(arguments: Namespace) -> list[Growing]:
             speaker=speakers[number % len(speakers)] if speakers else None,
             input=str(path.resolve()),
             input_fingerprint=fingerprint(path),
+            waiting=True,
         )
         clips.append(Growing(target, note, model, arguments.engine))
     return clips

@@ -17,7 +17,8 @@ def targets(folder: Path, files: Sequence[str], makers: Sequence[str], force: bo
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
     stems = [Path(file).stem for file in files]
-    stems = [f"{at}-{stem}" if stems.count(stem) > 1 else stem for at, stem in enumerate(stems, 1)]
+    if len(set(stems)) < len(stems):  # all get a number: if only some did, one could take another's name
+        stems = [f"{at}-{stem}" for at, stem in enumerate(stems, 1)]
     found = [{maker: folder / f"{stem}-{_plain(maker)}.wav" for maker in makers} for stem in stems]
     for path in (path for each in found for path in each.values()):
         if path.exists() and not force:

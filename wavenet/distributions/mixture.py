@@ -69,8 +69,8 @@ class Mixture(ABC):
         return torch.cat([torch.zeros(self.channels - self.mixtures), scales])
 
     def initial_around(self) -> Tensor:
-        """The same for parameters that ``around`` takes: from as uncertain as expected to seven times surer."""
-        return torch.cat([torch.zeros(self.channels - self.mixtures), torch.linspace(0.0, -2.0, self.mixtures)])
+        """The same for ``around``: from three times as uncertain as expected to seven times surer."""
+        return torch.cat([torch.zeros(self.channels - self.mixtures), torch.linspace(1.0, -2.0, self.mixtures)])
 
     def around(self, parameters: Tensor, prior: Tensor) -> Tensor:
         """Parameters ``[*, channels]`` in units of what was expected: ``prior [*, 2]``, a mean and a log scale."""

@@ -110,7 +110,7 @@ class Cached:
         self.newest = sample
         if self.expectation:
             self.expected = self.expectation.next()
-            self.expectation.heard(sample)
+            self.expectation.heard(self.model.config.output.quantise(sample))
 
     def _told(self, samples: int) -> Sequence[Tensor | None]:
         """What is told of each of the next samples, ``[b, c]``; time moves on by them."""
@@ -158,7 +158,8 @@ def primed(model: WaveNet, prompt: Tensor, batch: int, condition: Condition = Co
         for past, block in zip(zip(*(pasts for pasts, _ in found), strict=True), model.blocks, strict=True)
     ]
     expected = torch.cat([each for _, each in found]) if model.config.predictor else None
-    return Past(wave[:, -1].expand(batch), expected, rings, wave[:, field - model.config.predictor :])
+    heard = model.config.output.quantise(wave[:, field - model.config.predictor :])
+    return Past(wave[:, -1].expand(batch), expected, rings, heard)
 
 
 def _past(model: WaveNet, wave: Tensor, condition: Condition) -> tuple[list[Tensor], Tensor | None]:

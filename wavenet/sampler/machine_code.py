@@ -12,8 +12,9 @@ from wavenet import linear_prediction
 from wavenet.distributions import grid, mixture
 
 # numba asks only a function's own file whether its cache is fresh; with all sources in the name, a change is a new name
-PARTS = [Path(__file__).with_name(name) for name in ("kernels.py", "choosing.py", "expecting.py", "vectors.py")]
-SOURCES = [*PARTS, *(Path(module.__file__) for module in (mixture, grid, linear_prediction))]
+PARTS = ("machine_code.py", "kernels.py", "choosing.py", "expecting.py", "vectors.py")
+ELSEWHERE = (mixture, grid, linear_prediction)
+SOURCES = [*map(Path(__file__).with_name, PARTS), *(Path(module.__file__) for module in ELSEWHERE)]
 STAMP = sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()[:12]
 
 

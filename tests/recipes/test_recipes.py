@@ -81,6 +81,19 @@ def test_train_segmentation_trains_a_run_that_predicts(tmp_path):
     assert run("-m", "segmentation", "predict", out, tmp_path / "data" / "images", "-o", tmp_path / "m").returncode == 0
 
 
+def test_spectrograms_are_drawn_of_each_sound(tmp_path):
+    for at, name in enumerate(("a.wav", "b.wav")):
+        with wav.WavWriter(tmp_path / name) as file:
+            file.write(melody(0.5 + at, np.random.default_rng(at)))
+    done = run("-m", "recipes.spectrograms", tmp_path / "a.wav", tmp_path / "b.wav", "-o", tmp_path / "p.png")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "p.png") as picture:
+        assert picture.height > 400
+    done = run("-m", "recipes.spectrograms", tmp_path / "c.wav", "-o", tmp_path / "q.png")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "c.wav" in done.stderr
+
+
 @pytest.mark.slow
 def test_the_segmentation_demo_learns_forms(tmp_path):
     """Trains for over three minutes on two cores; scores are of shapes that no training saw. 93 was measured."""
@@ -97,15 +110,3 @@ def test_the_demo_sounds_like_plucked_notes(tmp_path):
         assert (tmp_path / "demo" / name).stat().st_size > 1000
     judged = run("recipes/check_demo.py", tmp_path / "demo")
     assert judged.returncode == 0, judged.stdout
-
-
-def test_spectrograms_are_drawn_of_each_sound(tmp_path):
-    for at, name in enumerate(("a.wav", "b.wav")):
-        with wav.WavWriter(tmp_path / name) as file:
-            file.write(melody(0.5 + at, np.random.default_rng(at)))
-    done = run("-m", "recipes.spectrograms", tmp_path / "a.wav", tmp_path / "b.wav", "-o", tmp_path / "p.png")
-    assert done.returncode == 0, done.stderr
-    assert Image.open(tmp_path / "p.png").height > 400
-    done = run("-m", "recipes.spectrograms", tmp_path / "c.wav", "-o", tmp_path / "q.png")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "c.wav" in done.stderr

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared import cli
-from shared.figures import drawn
+from shared.figures import drawn, rendered
+from shared.files import write_file
 from wavenet import audio
 from wavenet.figures import power, spectrogram
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def draw() -> None:
         waves = [audio.read(sound, 0, round(given.seconds * audio.RATE)) for sound in given.sounds]
         loudest = max(float(power(wave).max()) for wave in waves)
-        with drawn(given.out, 7, 0.4 + 1.5 * len(waves)) as figure:
+        with drawn(None, 7, 0.4 + 1.5 * len(waves)) as figure:
             grid = figure.subplots(len(waves), 1, sharex=True, squeeze=False)
             for axes, wave, title in zip(grid[:, 0], waves, titles, strict=True):
                 spectrogram(axes, wave, loudest)
@@ -37,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 axes.set_ylabel("kHz")
             grid[-1, 0].set_xlim(0, max(map(len, waves)) / audio.RATE)
             grid[-1, 0].set_xlabel("seconds")
+            write_file(given.out, rendered(figure, colours=128))
         print(given.out)
 
     return cli.run(parser.prog, draw, given.debug)

@@ -34,9 +34,9 @@ def curve(records: Sequence[dict[str, Any]], measured: Yardsticks, path: Path) -
             axes.annotate(
                 f"{name} {value:.2f}", (1, value), xycoords=("axes fraction", "data"), xytext=(-2, 2),
                 textcoords="offset points", ha="right", va="bottom", color=ORANGE, fontsize=8,
-            )  # fmt: skip
+            ).set_in_layout(False)  # fmt: skip
         low = min([bits for _, bits in held] + [measured.linear_32])
-        axes.set_ylim(max(0, low - 0.4), max(8.1, measured.order_0 + 1))
+        axes.set_ylim(max(0, low - 0.4), max(8.1, measured.order_0 + 1, low + 1))
         axes.set_xlabel("step")
         axes.set_ylabel("bits per sample")
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)

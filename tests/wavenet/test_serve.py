@@ -24,7 +24,7 @@ from wavenet.cli import main
 from wavenet.conditioning import Condition, Frames, Labels
 from wavenet.distributions import Drawing, Gaussian
 from wavenet.mel import Mel
-from wavenet.model import WaveNet
+from wavenet.model import PRESETS, WaveNet
 from wavenet.sampler import generate
 from wavenet.serve import DRAW, LIMITS, drawer
 from wavenet.serve_page import page
@@ -190,8 +190,9 @@ def test_the_server_refuses_and_goes_on(model):
         assert post(server, asked(seconds=0.1))[0] == 200
 
 
-def test_one_sound_at_a_time_and_none_for_who_has_left(model):
-    with running(model) as server:
+def test_one_sound_at_a_time_and_none_for_who_has_left():
+    slow = WaveNet(PRESETS["base"]).eval()  # a minute of sound takes it about a minute
+    with running(slow) as server:
         first = urllib.request.urlopen(server.url.rstrip("/") + DRAW, data=asked(seconds=60), timeout=20)
         first.read(100)
         status, body = post(server, asked(seconds=0.1))

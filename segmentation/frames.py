@@ -21,6 +21,7 @@ from segmentation.data.pairs import ENDINGS
 from segmentation.data.split import natural
 from segmentation.images import MOST_BYTES, MOST_PIXELS, Picture, read_image
 from shared.errors import InputError, refusal, shown
+from shared.folders import made
 
 STDIN = "-"
 MASK, OVERLAY, SIDE_BY_SIDE, PROBABILITIES = ".png", "_overlay.png", "_side_by_side.png", "_probabilities.npy"
@@ -82,11 +83,7 @@ def targets(pictures: Sequence[Frame], out: Path, endings: Sequence[str], *, for
                 raise refusal(path, "is the picture that is read", "choose another name")
     else:
         chosen = _named(pictures, out, endings, read)
-    folder = chosen[0][0].parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refusal(folder, f"cannot be made ({error.strerror})", "choose another place") from None
+    made(chosen[0][0].parent)
     for path in (path for paths in chosen for path in paths):
         if path.is_dir():
             raise refusal(path, "is a folder", "choose another place")

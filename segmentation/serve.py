@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import sys
-import webbrowser
 import zlib
 from argparse import Namespace
 from pathlib import Path
@@ -22,6 +20,7 @@ from segmentation.frames import read_bytes
 from segmentation.model import SegmentationModel
 from segmentation.palette import palette_png
 from shared import drop_page
+from shared.cli import announcing
 from shared.errors import InputError
 from shared.report import document, shown
 from shared.serve import Handler, Limits, serve
@@ -77,16 +76,9 @@ def run(arguments: Namespace) -> int:
     machine.use_threads(arguments.threads)
     model = SegmentationModel.from_pretrained(arguments.model, machine.device_named(arguments.device))
 
-    def ready(url: str) -> None:
-        print(url, flush=True)
-        if not arguments.quiet:
-            print("open it in a browser on this computer; Ctrl-C ends it", file=sys.stderr)
-        if arguments.open and not webbrowser.open(url):
-            print("no browser could be started; open the address by hand", file=sys.stderr)
-
     written = page(model, Path(arguments.model).resolve().name)
     routes = {PREDICT: predictor(model, fast=arguments.fast)}
-    return serve(written, routes, port=arguments.port, limits=LIMITS, ready=ready)
+    return serve(written, routes, port=arguments.port, limits=LIMITS, ready=announcing(arguments))
 
 
 def _text(content: bytes) -> str:

@@ -105,13 +105,11 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, kno
             return {"mean_iou": confusion.mean_iou, "pixel_accuracy": confusion.pixel_accuracy}
 
         some = spread(samples.validation, config.pictures)
-        session.open(
-            {**to_json(run), "model": to_json(model.config)},
-            [folder / CURVE, folder / RESULTS, *(folder / PREVIEWS).glob("step-*.png")],
-        )
         network.train()
         size = config.accumulate * config.batch
+        leavings = [folder / CURVE, folder / RESULTS, *(folder / PREVIEWS).glob("step-*.png")]
         with session, closing(batches()) as source:
+            session.open({**to_json(run), "model": to_json(model.config)}, leavings)
             for _ in session.steps(loss, source, learning_rate, "crops", size):
                 if session.evaluation_due():
                     scores = session.look(lambda: look(some))

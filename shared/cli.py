@@ -12,6 +12,7 @@ import difflib
 import os
 import secrets
 import sys
+import webbrowser
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -113,6 +114,19 @@ def positive_float(text: str) -> float:
 
 
 positive.__name__, positive_float.__name__ = "whole number", "number"  # as argparse quotes them
+
+
+def announcing(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """What a command that serves a page does with its address: by ``--quiet`` and ``--open``."""
+
+    def ready(url: str) -> None:
+        print(url, flush=True)
+        if not arguments.quiet:
+            print("open it in a browser on this computer; Ctrl-C ends it", file=sys.stderr)
+        if arguments.open and not webbrowser.open(url):
+            print("no browser could be started; open the address by hand", file=sys.stderr)
+
+    return ready
 
 
 def run(program: str, command: Callable[[], int | None], debug: bool) -> int:

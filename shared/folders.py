@@ -45,6 +45,15 @@ def walk(root: Path, endings: frozenset[str], shut: list[str]) -> Iterator[Path]
                 folders.append(entry)
 
 
+def made(folder: Path) -> Path:
+    """The folder, made if it is not there; InputError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(folder, f"cannot be made ({error.strerror})", "choose another place") from None
+    return folder
+
+
 def is_folder(path: Path) -> bool:
     """Whether it is a folder, as far as one can see."""
     try:

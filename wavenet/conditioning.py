@@ -97,6 +97,10 @@ class Condition:
         begin = self.begin * streams if len(self.begin) == 1 else self.begin
         return Condition(label, frames, begin)
 
+    def places(self, start: int) -> list[int]:
+        """Where sample number ``start`` of each sound lies, in samples behind its first frame."""
+        return [start - begin for begin in self.begin or (0,) * len(self.frames)]
+
     def later(self, samples: int) -> Condition:
         """The same, as seen from so many samples later."""
         count = 0 if self.frames is None else len(self.frames)
@@ -140,7 +144,7 @@ class Conditioning(nn.Module):
     def encoded(self, condition: Condition, start: int, samples: int) -> tuple[Tensor, list[int]]:
         """The encoded frames that those samples need, ``[f, b, width]``, and how far into them each sound starts."""
         hop = self.frames.hop
-        places = [start - begin for begin in condition.begin or (0,) * len(condition.frames)]
+        places = condition.places(start)
         spans = [window(self.frames, place, samples) for place in places]
         seen = torch.stack([torch.arange(*span, device=condition.frames.device) for span in spans])
         seen = seen.clamp(0, condition.frames.shape[2] - 1)[:, None].expand(-1, self.frames.channels, -1)
@@ -168,7 +172,16 @@ def window(frames: Frames, start: int, samples: int) -> tuple[int, int]:
     (0, 7)
     """
     first = start // frames.hop - frames.reach
-    return first, first + (max(1, samples) + frames.hop - 2) // frames.hop + 2 + 2 * frames.reach
+    return first, first + spanned(frames.hop, samples) + 2 * frames.reach
+
+
+def spanned(hop: int, samples: int) -> int:
+    """How many frames so many samples may lie between, wherever the first one lies.
+
+    >>> spanned(100, 1), spanned(100, 101), spanned(100, 102)
+    (2, 3, 4)
+    """
+    return (max(1, samples) + hop - 2) // hop + 2
 
 
 def _check(name: str, value: int, most: int) -> None:

@@ -72,7 +72,7 @@ def prior(mel: Mel, condition: Condition, wave: Tensor, start: int) -> Tensor:
     speak, the nearer the louder; before the first frame and behind the last, that one's.
     """
     samples, hop = wave.shape[1] - mel.predictor, mel.hop
-    places = [start - begin for begin in condition.begin or (0,) * len(wave)]
+    places = condition.places(start)
     count = max(-(-(place % hop + samples) // hop) for place in places)
     first = torch.tensor([[place // hop] for place in places])
     seen = (first + torch.arange(count + 1)).clamp(0, condition.frames.shape[2] - 1).to(wave.device)

@@ -8,9 +8,7 @@ little-endian at 16 kHz: first what was given, the prompt or the recording to be
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
-import webbrowser
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from shared.cli import announcing
 from shared.config import from_json
 from shared.errors import InputError, shown
 from shared.serve import Handler, Limits, Parts, serve
@@ -110,16 +109,9 @@ def run(arguments: Namespace) -> int:
     model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
     _warm(model, arguments.precision)
 
-    def ready(url: str) -> None:
-        print(url, flush=True)
-        if not arguments.quiet:
-            print("open it in a browser on this computer; Ctrl-C ends it", file=sys.stderr)
-        if arguments.open and not webbrowser.open(url):
-            print("no browser could be started; open the address by hand", file=sys.stderr)
-
     written = page(model.config, Path(arguments.model).resolve().name, DRAW, MOST_SECONDS, MOST_BYTES)
     routes = {DRAW: drawer(model, precision=arguments.precision)}
-    return serve(written, routes, port=arguments.port, limits=LIMITS, ready=ready)
+    return serve(written, routes, port=arguments.port, limits=LIMITS, ready=announcing(arguments))
 
 
 def _task(model: WaveNet, wish: Wish, file: bytes) -> Task:

@@ -121,10 +121,10 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, tea
 
         # a preview says what the first held-back recording says, in the voice that it has
         told = conditions.of([(tracks.validation[0], 0)], 0, round(config.preview_seconds * model.sample_rate))
-        session.open(to_json(run), [folder / CURVE, *(folder / PREVIEWS).glob("step-*.wav")])
         size = config.accumulate * config.batch * config.targets
         bits = math.nan
         with session:
+            session.open(to_json(run), [folder / CURVE, *(folder / PREVIEWS).glob("step-*.wav")])
             for _ in session.steps(loss, batches(), learning_rate, "samples", size, weight):
                 if session.evaluation_due():
                     bits = session.look(evaluate)["validation_bits"]

@@ -18,6 +18,7 @@ from torch import Tensor
 from shared.cli import INTERRUPTED
 from shared.errors import InputError
 from shared.files import numbered
+from shared.folders import made
 from shared.training import machine
 from shared.training.interruption import Interruption
 from shared.training.progress import ProgressLine, clock
@@ -153,10 +154,7 @@ def _targets(arguments: Namespace, seeds: list[int]) -> list[Path | BinaryIO]:
     if not into_folder and out.suffix.lower() not in (".wav", ".wave"):
         raise InputError(f"-o {out}: sound is written as WAV; name it {out.with_suffix('.wav')}")
     folder = out if into_folder else out.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
+    made(folder)
     targets = [out / f"{name}-seed{number}.wav" for number in seeds] if into_folder else [out]
     for target in targets:  # before any work is done
         for path in (target, beside(target)):

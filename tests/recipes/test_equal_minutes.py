@@ -10,8 +10,8 @@ import torch
 from recipes.benchmarks import equal_minutes, loops
 from recipes.benchmarks.public_style import PublicStyleWaveNet
 from recipes.benchmarks.training import QUICK
+from tests.melodies import write_melodies
 from tests.wavenet.networks import small_network
-from wavenet import wav
 from wavenet.data.plucks import melody
 from wavenet.data.recordings import recordings
 from wavenet.data.tracks import ArrayTrack
@@ -30,11 +30,7 @@ def _threads_as_before():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("melodies")
-    for at in range(4):
-        with wav.WavWriter(folder / f"melody {at}.wav") as file:
-            file.write(melody(0.5, np.random.default_rng(at)))
-    return folder
+    return write_melodies(tmp_path_factory.mktemp("melodies"), [f"melody {at}" for at in range(4)], 0.5)
 
 
 @pytest.fixture

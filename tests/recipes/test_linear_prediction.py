@@ -2,19 +2,15 @@
 
 import math
 
-import numpy as np
 import torch
 
 from recipes.benchmarks import linear_prediction
-from wavenet.data.plucks import melody
+from tests.melodies import write_melodies
 from wavenet.data.tracks import ArrayTrack
-from wavenet.wav import WavWriter
 
 
 def test_it_prints_a_row_an_order(tmp_path, capsys):
-    for at in range(3):
-        with WavWriter(tmp_path / f"{at}.wav") as file:
-            file.write(melody(0.5, np.random.default_rng(at)))
+    write_melodies(tmp_path, ["a", "b", "c"], 0.5)
     assert linear_prediction.main(["--data", str(tmp_path), "--clips", "2", "--seconds", "0.3", "-q"]) == 0
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
     assert [int(row[0]) for row in rows] == list(linear_prediction.ORDERS)

@@ -14,8 +14,7 @@ from PIL import Image
 from recipes import train_music, train_speakers, train_speech, train_vocoder
 from recipes.commandline import perform
 from segmentation.data.shapes import draw
-from wavenet import wav
-from wavenet.data.plucks import melody
+from tests.melodies import write_melodies
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,11 +25,8 @@ def run(*command):
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sounds")
-    for at in range(6):
-        with wav.WavWriter(folder / f"{at}_{('ann', 'bob')[at % 2]}.wav") as file:
-            file.write(melody(0.3, np.random.default_rng(at)))
-    return folder
+    names = [f"{at}_{('ann', 'bob')[at % 2]}" for at in range(6)]
+    return write_melodies(tmp_path_factory.mktemp("sounds"), names, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +78,7 @@ def test_train_segmentation_trains_a_run_that_predicts(tmp_path):
 
 
 def test_spectrograms_are_drawn_of_each_sound(tmp_path):
-    for at, name in enumerate(("a.wav", "b.wav")):
-        with wav.WavWriter(tmp_path / name) as file:
-            file.write(melody(0.5 + at, np.random.default_rng(at)))
+    write_melodies(tmp_path, ["a", "b"], 0.5, 1.5)
     done = run("-m", "recipes.spectrograms", tmp_path / "a.wav", tmp_path / "b.wav", "-o", tmp_path / "p.png")
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "p.png") as picture:

@@ -9,7 +9,6 @@ import threading
 import urllib.error
 import urllib.request
 import zlib
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -22,8 +21,8 @@ from segmentation.networks import PoolFree
 from segmentation.palette import numbered
 from segmentation.serve import LIMITS, PREDICT, page, predictor
 from shared.errors import InputError
-from shared.serve import Server
 from tests.browser import Browser
+from tests.serving import serving
 
 NAMES = ("sky", "</script><script>document.title='ran'</script>", "a & b")
 
@@ -35,16 +34,8 @@ def model():
     return SegmentationModel(ModelConfig(network=PoolFree(width=4, rates=(2,), dilations=(1, 2)), classes=classes))
 
 
-@contextmanager
 def running(model):
-    with Server(page(model, "<my model>"), {PREDICT: predictor(model)}, limits=LIMITS) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(page(model, "<my model>"), {PREDICT: predictor(model)}, LIMITS)
 
 
 def pixels(height=40, width=60):

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
 from shared.errors import InputError
 from shared.serve import Limits, Server
+from tests.serving import serving
 
 LIMITS = Limits(body=1000, receiving=0.4, sending=0.4, connections=6, jobs=2)
 
@@ -31,16 +32,8 @@ def answering(body):
     return "text/plain", body[::-1]
 
 
-@contextmanager
 def running(limits=LIMITS):
-    with Server(b"<p>the page", {"/do": answering}, limits=limits) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(b"<p>the page", {"/do": answering}, limits)
 
 
 @pytest.fixture(scope="module")

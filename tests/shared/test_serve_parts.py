@@ -8,9 +8,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 
-from shared.serve import Limits, Server
+from shared.serve import Limits
+from tests.serving import serving
 
 PART = bytes(2**16)
 made = []  # parts, and at last "closed"
@@ -34,16 +34,8 @@ def parts(count):
         made.append("closed")
 
 
-@contextmanager
 def running(**limits):
-    with Server(b"", {"/do": growing}, limits=Limits(jobs=1, **limits)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(b"", {"/do": growing}, Limits(jobs=1, **limits))
 
 
 def ask(server, body):

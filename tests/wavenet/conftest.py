@@ -1,12 +1,10 @@
-import numpy as np
 import pytest
 import torch
 
+from tests.melodies import write_melodies
 from tests.wavenet.command_line import TINY
 from tests.wavenet.networks import small_network
-from wavenet import wav
 from wavenet.cli import main
-from wavenet.data.plucks import melody
 from wavenet.model import WaveNet
 
 
@@ -24,11 +22,7 @@ def _threads_as_before():
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("recordings")
-    for at in range(4):
-        with wav.WavWriter(folder / f"melody {at}.wav") as file:
-            file.write(melody(1.0, np.random.default_rng(at)))
-    return folder
+    return write_melodies(tmp_path_factory.mktemp("recordings"), [f"melody {at}" for at in range(4)], 1.0)
 
 
 @pytest.fixture(scope="module")

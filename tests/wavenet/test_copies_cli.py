@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.melodies import write_melodies
 from tests.wavenet.command_line import TINY, one_line_error
 from tests.wavenet.networks import small_network
 from wavenet import audio, wav
@@ -37,11 +38,8 @@ VOCODER = [
 
 @pytest.fixture(scope="module")
 def choir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("choir")
-    for at in range(4):
-        with wav.WavWriter(folder / f"{at}_{('ann', 'bob')[at % 2]}_{at}.wav") as file:
-            file.write(melody(0.2 + 0.05 * at, np.random.default_rng(at)))
-    return folder
+    names = [f"{at}_{('ann', 'bob')[at % 2]}_{at}" for at in range(4)]
+    return write_melodies(tmp_path_factory.mktemp("choir"), names, *(0.2 + 0.05 * at for at in range(4)))
 
 
 @pytest.fixture(scope="module")

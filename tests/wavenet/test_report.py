@@ -15,6 +15,7 @@ from PIL import Image
 from shared.config import to_json
 from shared.errors import InputError
 from tests.browser import Browser
+from tests.melodies import write_melodies
 from tests.wavenet.command_line import TINY, one_line_error
 from tests.wavenet.networks import small_network
 from wavenet import audio, figures, wav
@@ -41,10 +42,8 @@ def copy(run, tmp_path):
 @pytest.fixture(scope="module")
 def voices(tmp_path_factory):
     """Recordings of two speakers, and a run on them."""
-    folder = tmp_path_factory.mktemp("voices")
-    for at in range(8):
-        with wav.WavWriter(folder / f"{at}_{('ann', '<b>')[at % 2]}.wav") as file:
-            file.write(melody(0.3, np.random.default_rng(at)))
+    names = [f"{at}_{('ann', '<b>')[at % 2]}" for at in range(8)]
+    folder = write_melodies(tmp_path_factory.mktemp("voices"), names, 0.3)
     run = tmp_path_factory.mktemp("runs") / "voices"
     settings = ["--set", "train.validation=0.5", "--steps", "2", "--threads", "1", "-q", *TINY]
     assert main(["train", str(folder), "--speakers", "name:2", "-o", str(run), *settings]) == 0

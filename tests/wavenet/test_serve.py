@@ -3,11 +3,9 @@
 import io
 import json
 import re
-import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +15,7 @@ import torch
 from shared.errors import InputError
 from shared.serve import Server
 from tests.browser import Browser
+from tests.serving import serving
 from tests.wavenet.command_line import one_line_error
 from tests.wavenet.networks import small_network
 from wavenet import audio, figures, wav
@@ -43,17 +42,8 @@ def model():
     return built()
 
 
-@contextmanager
 def running(model, name="<my model>"):
-    written = page(model.config, name, DRAW, 60, 2**25)
-    with Server(written, {DRAW: drawer(model)}, limits=LIMITS) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(page(model.config, name, DRAW, 60, 2**25), {DRAW: drawer(model)}, LIMITS)
 
 
 def sound(seconds=0.2, rate=16_000):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.melodies import write_melodies
 from tests.wavenet.command_line import TINY, one_line_error
 from wavenet import audio, wav
 from wavenet.cli import main
@@ -22,11 +23,8 @@ VOCODER = [*SMALL, "--mel", "--output", "categorical", *FEW]
 
 @pytest.fixture(scope="module")
 def choir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("choir")
-    for at in range(6):
-        with wav.WavWriter(folder / f"{at}_{('ann', 'bob')[at % 2]}_{at}.wav") as file:
-            file.write(melody(0.3, np.random.default_rng(at)))
-    return folder
+    names = [f"{at}_{('ann', 'bob')[at % 2]}_{at}" for at in range(6)]
+    return write_melodies(tmp_path_factory.mktemp("choir"), names, 0.3)
 
 
 @pytest.fixture(scope="module")

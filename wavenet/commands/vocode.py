@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared.cli import seed_of
 from shared.errors import InputError, refusal
-from shared.folders import is_folder, walk
+from shared.folders import is_folder, made, walk
 from shared.training import machine
 from wavenet import audio
 from wavenet.choices import check_drawing, drawing_of, speakers_among
@@ -20,8 +20,7 @@ from wavenet.growing import Growing, check_resumed_alone, draw, groups, resume
 from wavenet.mel import Mel
 from wavenet.model import WaveNet
 from wavenet.note import Note, beside, fingerprint, weights_of
-
-AT_ONCE = 8  # files drawn together: a weight that is read serves all of them
+from wavenet.sampler import AT_ONCE
 
 
 def run(arguments: Namespace) -> int:
@@ -104,14 +103,11 @@ def _targets(out: Path, is_named_folder: bool, inputs: Sequence[Path], force: bo
         twice = [path for path in targets if targets.count(path) > 1]
         if twice:
             raise InputError(f"{twice[0]}: two inputs would be written there; give them apart")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
+    made(folder)
     for target, path in zip(targets, inputs, strict=True):
         if target.exists() and target.resolve() == path.resolve():
             raise InputError(f"{target}: is the input itself; choose another place")
-        for made in (target, beside(target)):
-            if made.exists() and not force:
-                raise InputError(f"{made}: exists already; choose another name or pass --force")
+        for there in (target, beside(target)):
+            if there.exists() and not force:
+                raise InputError(f"{there}: exists already; choose another name or pass --force")
     return targets

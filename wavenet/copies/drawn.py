@@ -18,9 +18,8 @@ from wavenet.data.tracks import Part, Track
 from wavenet.distributions import Categorical
 from wavenet.mel import Mel
 from wavenet.model import WaveNet, WaveNetConfig
-from wavenet.sampler import stream
+from wavenet.sampler import AT_ONCE, stream
 
-AT_ONCE = 8  # copies drawn together: a weight that is read serves all of them
 LONGEST = 7.5  # seconds of a recording that are copied: eight of them are a minute
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.errors import InputError, refusal
+from shared.errors import refusal
+from shared.folders import made
 from wavenet.copies.drawn import Copies
 from wavenet.wav import WavWriter
 
 
 def targets(folder: Path, files: Sequence[str], makers: Sequence[str], force: bool) -> list[dict[str, Path]]:
     """Where the sounds of each file go, by maker; the folder is made. InputError for what is in the way."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another place") from None
+    made(folder)
     stems = [Path(file).stem for file in files]
     if len(set(stems)) < len(stems):  # all get a number: if only some did, one could take another's name
         stems = [f"{at}-{stem}" for at, stem in enumerate(stems, 1)]

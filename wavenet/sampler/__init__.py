@@ -40,6 +40,7 @@ Engine = Callable[[WaveNet, Tensor, int, Drawing, Condition], Sampler]
 
 log = logging.getLogger(__name__)
 BLOCK = 320  # samples given out at a time: 20 ms
+AT_ONCE = 8  # clips of different lengths that are drawn together: a weight that is read serves all of them
 
 
 def _compiled(

@@ -1,47 +1,36 @@
-"""The linear predictor's filters as sound grows: those of a stretch of samples, computed a run of frames at a time.
-
-Runs begin at the same frames whatever is asked for, and each stream has its own: the last bits of a matrix product
-depend on its shape, and a stream must depend neither on its company nor on where it was gone on with.
-"""
+"""The linear predictor's filters as sound grows: those of a stretch of samples."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from wavenet.conditioning import Condition
+from wavenet.conditioning import Condition, spanned
 from wavenet.linear_prediction import Filters, filters
 from wavenet.mel import Mel
-
-RUN = 32  # frames
+from wavenet.sampler.runs import RUN, Runs
 
 
 class Predicting:
     """The filters of ``streams`` sounds told ``condition``, whose time only goes on."""
 
     def __init__(self, mel: Mel, condition: Condition, streams: int):
-        self.mel = mel
-        self.frames = condition.expand(streams).frames
-        self.begin = condition.begin or (0,)
-        self.runs: list[dict[int, Filters]] = [{} for _ in range(streams)]
+        self.mel, self.condition = mel, condition.expand(streams)
+        self.runs = [Runs(lambda first, stream=stream: self._run(stream, first)) for stream in range(streams)]
 
     def stretch(self, start: int, samples: int) -> tuple[Filters, list[int]]:
         """Filters ``[streams, f, …]`` around those samples, and how many behind the first one each sound starts."""
-        hop = self.mel.hop
-        places = [start - self.begin[stream % len(self.begin)] for stream in range(len(self.runs))]
-        count = (samples + hop - 2) // hop + 2
-        found = [self._stretch(stream, place // hop, count) for stream, place in enumerate(places)]
-        return Filters(*map(torch.cat, zip(*found, strict=True))), [place % hop for place in places]
+        hop, count = self.mel.hop, spanned(self.mel.hop, samples)
+        places = self.condition.places(start)
+        rows = torch.stack([runs.rows(at // hop, count) for runs, at in zip(self.runs, places, strict=True)])
+        return Filters(rows[..., :-1], rows[..., -1]), [at % hop for at in places]
 
-    def _stretch(self, stream: int, first: int, count: int) -> Filters:
-        kept, begin = self.runs[stream], first // RUN
-        for number in range(begin, (first + count - 1) // RUN + 1):
-            if number not in kept:
-                seen = torch.arange(number * RUN, (number + 1) * RUN).clamp(0, self.frames.shape[2] - 1)
-                kept[number] = filters(self.mel, self.frames[stream : stream + 1, :, seen])
-        self.runs[stream] = {number: run for number, run in kept.items() if number >= begin}
-        rows = slice(first - begin * RUN, first - begin * RUN + count)
-        return Filters(*(torch.cat(each, dim=1)[:, rows] for each in zip(*self.runs[stream].values(), strict=True)))
+    def _run(self, stream: int, first: int) -> Tensor:
+        """``[RUN, order + 1]``: coefficients, and the log scale."""
+        frames = self.condition.frames
+        seen = torch.arange(first, first + RUN).clamp(0, frames.shape[2] - 1)
+        found = filters(self.mel, frames[stream : stream + 1, :, seen])
+        return torch.cat([found.coefficients[0], found.log_scales[0, :, None]], dim=1)
 
 
 class Expectation:

@@ -1,9 +1,7 @@
 """What the compiled sampler is told, block by block: every layer's share of a condition, ready to be added.
 
 Frames are projected at their own rate; bringing them to the sample rate commutes with that, so machine code adds two
-weighted rows a layer and sample. Each stream's frames are projected alone, in runs that begin at the same places
-whatever is asked for: the last bits of a matrix product depend on its shape, and a stream must depend neither on its
-company nor on where it was gone on with.
+weighted rows a layer and sample.
 """
 
 from __future__ import annotations
@@ -14,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavenet.conditioning import Condition
+from wavenet.conditioning import Condition, spanned
 from wavenet.model import WaveNet
 from wavenet.sampler.predicting import Predicting
-
-RUN = 32  # frames that are projected together
+from wavenet.sampler.runs import RUN, Runs
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Teller:
             return
         self.conditioning.check(condition)
         self.predicting = Predicting(model.config.frames, condition, streams) if model.config.predictor else None
-        self.alone = [alone(condition, stream) for stream in range(streams)]
+        self.condition = condition
         gate = model.config.gate_channels
         rows = torch.stack([block.condition.weight[..., 0] for block in model.blocks]).float()
         padded = rows.new_zeros(len(rows), 2, half, rows.shape[2])
@@ -66,11 +63,12 @@ class Teller:
         weight, label = padded.flatten(0, 2), self.conditioning.label
         width = 0 if label is None else label.embedding_dim
         self.weight = weight[:, width:].t().contiguous()
-        self.runs: list[dict[int, Tensor]] = [{} for _ in self.alone]
+        self.runs = [Runs(lambda first, stream=stream: self._projected(stream, first)) for stream in range(streams)]
         self.fixed = None
         if label is not None:
             of_label = weight[:, :width].t().contiguous()
-            self.fixed = torch.cat([label(each.label).float() @ of_label for each in self.alone]).numpy()
+            rows = [label(alone(condition, stream).label).float() @ of_label for stream in range(streams)]
+            self.fixed = torch.cat(rows).numpy()
 
     def next(self, samples: int, shares: list[np.ndarray]) -> list[Told]:
         """For the next samples of each share of the streams."""
@@ -91,25 +89,18 @@ class Teller:
         if not self.conditioning.frames:
             return replace(NOTHING, fixed=fixed)
         hop = self.conditioning.frames.hop
-        places = [start - sum(self.alone[stream].begin) for stream in share]
-        count = (samples + hop - 2) // hop + 2
-        frames = [self._projected(stream, at // hop, count) for stream, at in zip(share, places, strict=True)]
+        places, count = [self.condition.places(start)[stream] for stream in share], spanned(hop, samples)
+        frames = [self.runs[stream].rows(at // hop, count) for stream, at in zip(share, places, strict=True)]
         kernel = self.conditioning.kernel.float().contiguous().numpy()
         skipped = np.array([at % hop for at in places], np.int64)
         projected = torch.stack(frames, dim=1).numpy().ravel()
         return replace(NOTHING, fixed=fixed, frames=projected, kernel=kernel, skipped=skipped)
 
-    def _projected(self, stream: int, first: int, count: int) -> Tensor:
-        """So many frames of a stream from the one numbered ``first`` on, ``[count, layers · filter and gate]``."""
-        kept, begin, hop = self.runs[stream], first // RUN, self.conditioning.frames.hop
-        given = Condition(frames=self.alone[stream].frames)
-        for number in range(begin, (first + count - 1) // RUN + 1):
-            if number not in kept:
-                encoded, _ = self.conditioning.encoded(given, number * RUN * hop, (RUN - 1) * hop)
-                kept[number] = encoded[:RUN, 0].float() @ self.weight
-        self.runs[stream] = {number: run for number, run in kept.items() if number >= begin}  # time only goes on
-        rows = torch.cat(list(self.runs[stream].values()))
-        return rows[first - begin * RUN :][:count]
+    def _projected(self, stream: int, first: int) -> Tensor:
+        """A run of a stream's frames, ``[RUN, layers · filter and gate]``."""
+        hop, given = self.conditioning.frames.hop, Condition(frames=self.condition.frames[stream : stream + 1])
+        encoded, _ = self.conditioning.encoded(given, first * hop, (RUN - 1) * hop)
+        return encoded[:RUN, 0].float() @ self.weight
 
 
 def alone(condition: Condition, stream: int) -> Condition:

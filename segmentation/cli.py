@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Sequence
 from importlib.metadata import version
 
+import segmentation.limits  # noqa: F401 (the rows that --limit knows)
 from shared import cli
 from shared.cli import Parser, command, positive, positive_float, seed_flag, train_flags
 

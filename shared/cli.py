@@ -16,6 +16,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from shared import limits
 from shared.errors import InputError
 
 FAILED, USAGE, INTERRUPTED, CLOSED_PIPE = 1, 2, 130, 141
@@ -47,12 +48,30 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
 
+class LimitFlag(argparse.Action):
+    """Takes effect at once; ``list`` prints the table and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> None:
+        """As argparse asks for it."""
+        text = given[1]
+        if text == "list":
+            print(limits.table())
+            parser.exit()
+        try:
+            limits.set_limit(text)
+        except InputError as error:
+            parser.error(str(error))
+
+
 def common_flags(parser: argparse.ArgumentParser) -> None:
     """Flags that mean the same everywhere."""
     group = parser.add_argument_group("common")
     group.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps …")
     group.add_argument("--threads", type=positive, metavar="N", help="threads of one product; default: torch's choice")
     group.add_argument("-q", "--quiet", action="store_true", help="results and errors only")
+    group.add_argument(
+        "--limit", action=LimitFlag, metavar="NAME=N", help="raise a limit on what is read; `--limit list` shows them"
+    )
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+import wavenet.limits  # noqa: F401 (the rows that --limit knows)
 from shared import cli
 from shared.cli import Parser, command, positive, positive_float, seed_flag, train_flags
 

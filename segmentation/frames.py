@@ -19,9 +19,10 @@ from pathlib import Path
 
 from segmentation.data.pairs import ENDINGS
 from segmentation.data.split import natural
-from segmentation.images import MOST_BYTES, MOST_PIXELS, Picture, read_image
+from segmentation.images import Picture, read_image
+from segmentation.limits import BYTES
 from shared.errors import InputError, refusal, shown
-from shared.folders import made
+from shared.folders import fitting, made
 
 STDIN = "-"
 MASK, OVERLAY, SIDE_BY_SIDE, PROBABILITIES = ".png", "_overlay.png", "_side_by_side.png", "_probabilities.npy"
@@ -92,7 +93,7 @@ def targets(pictures: Sequence[Frame], out: Path, endings: Sequence[str], *, for
     return chosen
 
 
-def read_bytes(content: bytes, name: str, most_pixels: int = MOST_PIXELS) -> Picture:
+def read_bytes(content: bytes, name: str, most_pixels: int | None = None) -> Picture:
     """Decode a picture that came without a file, as ``read_image`` does; errors call it ``name``."""
     with tempfile.TemporaryDirectory() as folder:  # the gate knows files only
         path = Path(folder) / "picture"
@@ -120,13 +121,13 @@ def _named(pictures: Sequence[Frame], out: Path, endings: Sequence[str], read: s
 
 def _candidates(picture: Frame, *, alone: bool) -> Iterator[str]:
     """Names for a picture's results, the plainest first, and no end of them."""
+    name = fitting(picture.stem)
     if alone:
-        yield picture.stem
-    name = picture.stem
-    if picture.path is not None:
-        name = f"{picture.stem}_{picture.path.suffix.lstrip('.').lower()}"
         yield name
-        name = f"{picture.path.absolute().parent.name}_{name}"
+    if picture.path is not None:
+        name = fitting(f"{picture.stem}_{picture.path.suffix.lstrip('.').lower()}")
+        yield name
+        name = fitting(f"{picture.path.absolute().parent.name}_{name}")
         yield name
     yield from (f"{name}-{number}" for number in count(2))
 
@@ -168,4 +169,4 @@ def _same(path: Path) -> str:
 
 
 def _from_stdin() -> Picture:
-    return read_bytes(sys.stdin.buffer.read(MOST_BYTES + 1), "stdin")
+    return read_bytes(sys.stdin.buffer.read(int(BYTES.most) + 1), "stdin")

@@ -23,11 +23,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from segmentation.jpeg import is_whole
+from segmentation.limits import BYTES, PIXELS
 from shared.errors import InputError, refusal
 
-# what is refused
-MOST_PIXELS = 100_000_000  # declared in the header; 300 MB as RGB
-MOST_BYTES = 2**30  # of a file
+# what is refused, beside what is over the limits of segmentation.limits
 PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM")
 MASKS = ("PNG", "TIFF", "GIF", "BMP", "PPM")  # the lossless ones
 # what is mentioned
@@ -46,6 +45,7 @@ OTHERS = (
     (b"", f"is not one of {', '.join(PICTURES)}", CONVERT),
 )
 ORIENTATION = 0x0112  # the EXIF tag
+warnings.filterwarnings("ignore", module=r"PIL\.")  # they name no file, and what matters of them is found out here
 _LOSSY_IN_TIFF = ("jpeg", "tiff_jpeg", "webp")
 _SCALED = {"L;2": 85, "L;4": 17}  # Pillow stretches grey of 2 and 4 bits to 0 … 255
 
@@ -72,12 +72,12 @@ class Mask:
     remarks: tuple[str, ...] = ()
 
 
-def read_image(path: Path | str, most_pixels: int = MOST_PIXELS, thorough: bool = True) -> Picture:
+def read_image(path: Path | str, most_pixels: int | None = None, thorough: bool = True) -> Picture:
     """Decode a picture to 8-bit RGB; of an animation or a document of several pages, the first.
 
     16-bit grey is scaled from 65,535 to 255. ``thorough`` looks for damage that the decoder does not mention
     (``segmentation.jpeg``), which takes about twice as long again. Raises InputError, one line, for what is no
-    picture, is damaged, or is larger than ``most_pixels`` by its header.
+    picture, is damaged, or is larger by its header than ``most_pixels``; None is the limit ``image-pixels``.
     """
     path = Path(path)
     with _opened(path, most_pixels) as (image, remarks), _refusing(path, "is damaged or cut off", AGAIN):
@@ -100,7 +100,7 @@ def upright(image: Image.Image) -> Picture:
     return Picture(pixels, tuple(remarks))
 
 
-def read_mask(path: Path | str, most_pixels: int = MOST_PIXELS) -> Mask:
+def read_mask(path: Path | str, most_pixels: int | None = None) -> Mask:
     """Decode a mask to the numbers that it holds; an opaque or other alpha channel is left out, with a remark.
 
     Raises InputError as ``read_image`` does, and for formats that do not keep numbers exactly (JPEG, WebP).
@@ -120,7 +120,7 @@ def read_mask(path: Path | str, most_pixels: int = MOST_PIXELS) -> Mask:
     return Mask(values, storage, palette, tuple(remarks))
 
 
-def size_of(path: Path | str, most_pixels: int = MOST_PIXELS) -> tuple[int, int]:
+def size_of(path: Path | str, most_pixels: int | None = None) -> tuple[int, int]:
     """``(height, width)`` as shown, from the header alone. Raises InputError as ``read_image`` does."""
     with _opened(Path(path), most_pixels) as (image, _):
         width, height = image.size
@@ -133,14 +133,14 @@ _header = Lock()
 
 
 @contextmanager
-def _quietly(most_pixels: int) -> Iterator[None]:
+def _quietly(most_pixels: float) -> Iterator[None]:
     """Hold Pillow to our limit, without its warnings. Both are global, so one thread at a time, and for headers only.
 
     Pillow raises above twice its limit and warns above it.
     """
     with _header, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max(1, -(-most_pixels // 2))
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, most_pixels / 2
         try:
             yield
         finally:
@@ -162,15 +162,13 @@ def _refusing(path: Path, reason: str, advice: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path, most_pixels: int) -> Iterator[tuple[Image.Image, list[str]]]:
+def _opened(path: Path, most_pixels: int | None) -> Iterator[tuple[Image.Image, list[str]]]:
     """Ask what kind of thing it is, and how large; only then may it be decoded."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # before opening: a named pipe would wait for ever
             raise refusal(path, "is a folder" if path.is_dir() else "is no regular file", "give an image file")
-        if status.st_size > MOST_BYTES:
-            reason = f"has {status.st_size:,} bytes, up to {MOST_BYTES:,} are read"
-            raise refusal(path, reason, "make it smaller")
+        BYTES.hold(path, status.st_size, "has {} bytes", "make it smaller")
         stream = path.open("rb")
     except (OSError, ValueError) as error:
         text = getattr(error, "strerror", None) or str(error)
@@ -180,29 +178,32 @@ def _opened(path: Path, most_pixels: int) -> Iterator[tuple[Image.Image, list[st
         if not head:
             raise refusal(path, "is empty (0 bytes)", AGAIN)
         stream.seek(0)
-        with _refusing(path, "cannot be read", AGAIN), _quietly(most_pixels):
+        with _refusing(path, "cannot be read", AGAIN), _quietly(PIXELS.most if most_pixels is None else most_pixels):
             try:
                 image = Image.open(stream, formats=PICTURES)
             except UnidentifiedImageError:
                 start = head.lstrip().lower()
                 raise refusal(path, *next(why for mark, *why in OTHERS if start.startswith(mark))) from None
             except Image.DecompressionBombError as error:
-                raise _too_large(path, int(re.findall(r"\d+", str(error))[0]), most_pixels) from None
-            if image.width * image.height > most_pixels:
-                raise _too_large(path, image.width * image.height, most_pixels)
+                _hold(path, int(re.findall(r"\d+", str(error))[0]), most_pixels)
+                raise refusal(path, "is too large", "make it smaller") from None
+            _hold(path, image.width * image.height, most_pixels)
             remarks = _remarks(image)
         with image:
             yield image, remarks
 
 
-def _too_large(path: Path, pixels: int, most: int) -> InputError:
-    reason = f"has {pixels:,} pixels by its header, up to {most:,} are read"
-    return refusal(path, reason, "make it smaller, cut it, or raise the limit")
+def _hold(path: Path, pixels: int, most: int | None) -> None:
+    reason = "has {} pixels by its header"
+    if most is None:
+        PIXELS.hold(path, pixels, reason, "make it smaller, cut it")
+    elif pixels > most:
+        raise refusal(path, f"{reason.format(f'{pixels:,}')}, {most:,} are the most here", "make it smaller, or cut it")
 
 
 def _orientation(image: Image.Image) -> int:
     """1 to 8 as EXIF counts them; 1, upright, where the block is absent, broken or absurd."""
-    with _quietly(MOST_PIXELS):
+    with _quietly(PIXELS.most):
         try:
             value = image.getexif().get(ORIENTATION, 1)
         except Exception:  # the pixels are fine

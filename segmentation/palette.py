@@ -7,7 +7,6 @@ Which colour belongs to which id is said here alone.
 from __future__ import annotations
 
 import colorsys
-import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shared.errors import refusal
 from shared.files import write_file
+from shared.tables import rows_of
 
 IGNORE = 255
 """The id of pixels that no loss and no score counts."""
@@ -147,19 +147,10 @@ def read_classes(path: Path | str) -> Classes:
     are passed over. Without one, a line is ``name`` or ``name,red,green,blue``. Raises InputError, naming the line.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise refusal(
-            path, f"cannot be read ({getattr(error, 'strerror', None) or error})", "give a CSV file"
-        ) from None
-    try:
-        lines = list(csv.reader(text.splitlines()))
-    except csv.Error as error:
-        raise refusal(path, f"is no CSV file ({error})", "give a line `name,red,green,blue` for each class") from None
-    rows = [(at, [cell.strip() for cell in row]) for at, row in enumerate(lines, 1) if any(row)]
+    advice = "give a CSV file with a line `name,red,green,blue` for each class"
+    rows = [(at, [cell.strip() for cell in row]) for at, row in enumerate(rows_of(path, advice), 1) if any(row)]
     if not rows:
-        raise refusal(path, "is empty", "give a line `name,red,green,blue` for each class")
+        raise refusal(path, "is empty", advice)
     heading = [{"r": "red", "g": "green", "b": "blue"}.get(cell.lower(), cell.lower()) for cell in rows[0][1]]
     if "name" in heading:
         rows = rows[1:]
@@ -183,6 +174,8 @@ class _Row:
         cell = dict(zip(heading, cells, strict=False))
         if not cell.get("name"):
             raise ValueError(f"line {line} has no name")
+        if not cell["name"].isprintable():  # names are said in messages and tables
+            raise ValueError(f"line {line}: the name {cell['name']!r} holds control characters")
 
         def number(column: str) -> int:
             text = cell.get(column, "")

@@ -81,9 +81,9 @@ class Prediction:
         """Write the probabilities, float16 ``[k, h, w]``, for ``numpy.load``. InputError if that fails."""
         if self.probabilities is None:
             raise ValueError("no probabilities were asked for: predict(…, probabilities=True)")
-        out = io.BytesIO()
-        np.save(out, self.probabilities)
-        write_file(Path(path), out.getvalue())
+        head, array = io.BytesIO(), np.ascontiguousarray(self.probabilities)
+        np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
+        write_file(Path(path), head.getvalue(), array.data)  # np.save into memory would hold it all once more
 
 
 def predict(

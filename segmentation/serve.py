@@ -17,18 +17,20 @@ from threading import Lock
 from PIL import Image
 
 from segmentation.frames import read_bytes
+from segmentation.limits import SERVED_PIXELS
 from segmentation.model import SegmentationModel
 from segmentation.palette import palette_png
 from shared import drop_page
 from shared.cli import announcing
 from shared.errors import InputError
+from shared.exchange import Handler
+from shared.limits import SERVED_BYTES
 from shared.report import document, shown
-from shared.serve import Handler, Limits, serve
+from shared.serve import Limits, serve
 from shared.training import machine
 
-MOST_BYTES, MOST_PIXELS, MOST_SIDE = 32 * 2**20, 25_000_000, 16_384  # of a picture; no browser draws longer sides
-PREDICT = "/predict"
-LIMITS = Limits(body=MOST_BYTES, jobs=2)  # one is predicted while the next waits
+MOST_SIDE = 16_384  # pixels; no browser draws longer sides
+PREDICT = "predict"
 
 
 def predictor(model: SegmentationModel, *, fast: bool = False) -> Handler:
@@ -37,7 +39,7 @@ def predictor(model: SegmentationModel, *, fast: bool = False) -> Handler:
 
     def predict(content: bytes) -> tuple[str, bytes]:
         with alone:  # two at a time would take twice the memory, and each twice as long
-            picture = read_bytes(content, "picture", MOST_PIXELS)
+            picture = read_bytes(content, "picture", int(SERVED_PIXELS.most))
             height, width = picture.pixels.shape[:2]
             if max(height, width) > MOST_SIDE:
                 raise InputError(f"picture: {width} × {height} pixels, up to {MOST_SIDE:,} a side are shown; cut it")
@@ -62,8 +64,8 @@ def page(model: SegmentationModel, name: str) -> bytes:
     """The page for a model of that name."""
     pairs = zip(model.classes.names, model.classes.colours, strict=True)
     classes = [{"name": each, "colour": colour} for each, colour in pairs]
-    data = json.dumps({"classes": classes, "most": MOST_BYTES, "path": PREDICT}).replace("<", "\\u003c")
-    size = f"up to {MOST_PIXELS // 10**6} megapixels and {MOST_BYTES // 2**20} MB"
+    data = json.dumps({"classes": classes, "most": int(SERVED_BYTES.most), "path": PREDICT}).replace("<", "\\u003c")
+    size = f"up to {SERVED_PIXELS.most // 10**6:g} megapixels and {SERVED_BYTES.most // 2**20:g} MB"
     body = BODY.replace("SIZE", size).replace("COUNT", str(len(classes))).replace("NAME", shown(name))
     body += f'<script type="application/json" id="data">{data}</script>'  # data: no policy has to admit it
     return document(
@@ -78,7 +80,12 @@ def run(arguments: Namespace) -> int:
 
     written = page(model, Path(arguments.model).resolve().name)
     routes = {PREDICT: predictor(model, fast=arguments.fast)}
-    return serve(written, routes, port=arguments.port, limits=LIMITS, ready=announcing(arguments))
+    return serve(written, routes, port=arguments.port, limits=limits(), ready=announcing(arguments))
+
+
+def limits() -> Limits:
+    """One picture is predicted while the next waits."""
+    return Limits(body=int(SERVED_BYTES.most), jobs=2)
 
 
 def _text(content: bytes) -> str:

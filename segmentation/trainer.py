@@ -27,10 +27,13 @@ from segmentation.weights import fill
 from shared.config import from_json, to_json
 from shared.errors import InputError
 from shared.files import write_file
+from shared.run_report import PAGE
 from shared.training import checkpoint
 from shared.training.loop import warmup_poly
+from shared.training.moved import moved
 from shared.training.progress import ProgressLine
-from shared.training.session import PREVIEWS, Place, Session, claim, decayed, saved
+from shared.training.run_folder import claim, saved, writing
+from shared.training.session import PREVIEWS, Place, Session, decayed
 from shared.training.settings import Plan
 
 RESULTS = "metrics.json"  # the last evaluation, class by class
@@ -39,8 +42,9 @@ SHOWN = 4  # pictures in a preview
 
 def start(run: Run, folder: Path, plan: Plan, *, overwrite: bool = False) -> Outcome:
     """Train a new model into ``folder``, which must be empty or absent unless ``overwrite``."""
-    claim(folder, plan, overwrite=overwrite)
-    return _train(run, folder, plan, state=None)
+    with writing(folder, new=True):
+        claim(folder, plan, overwrite=overwrite)
+        return _train(run, folder, plan, state=None)
 
 
 def resume(folder: Path, plan: Plan) -> Outcome:
@@ -49,9 +53,10 @@ def resume(folder: Path, plan: Plan) -> Outcome:
     With the steps that it was started with, on the same data, CPU and number of threads, it ends bit for bit as if it
     had not stopped. A budget in minutes follows the clock, which no two runs share.
     """
-    values, state = saved(folder)
-    known = from_json(ModelConfig, values.pop("model", None), "model.").classes
-    return _train(from_json(Run, values), folder, plan, state, known)
+    with writing(folder, new=False):
+        values, state = saved(folder)
+        known = from_json(ModelConfig, values.pop("model", None), "model.").classes
+        return _train(moved(from_json(Run, values), plan.data), folder, plan, state, known)
 
 
 def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, known: Classes | None = None) -> Outcome:
@@ -99,20 +104,24 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, kno
         found: list[Evaluation] = []
 
         def look(pictures: list[Sample]) -> dict[str, float]:
-            found[:] = [evaluate(model, pictures, boundary=False)]
-            network.train()
+            try:
+                found[:] = [evaluate(model, pictures, boundary=False, progress=session.heed)]
+            finally:
+                network.train()
             confusion = found[0].confusion
             return {"mean_iou": confusion.mean_iou, "pixel_accuracy": confusion.pixel_accuracy}
+
+        def names(step: int) -> list[str]:
+            return crops.names(step, config.accumulate)
 
         some = spread(samples.validation, config.pictures)
         network.train()
         size = config.accumulate * config.batch
-        leavings = [folder / CURVE, folder / RESULTS, *(folder / PREVIEWS).glob("step-*.png")]
+        leavings = [folder / CURVE, folder / RESULTS, folder / PAGE, *(folder / PREVIEWS).glob("step-*.png")]
         with session, closing(batches()) as source:
             session.open({**to_json(run), "model": to_json(model.config)}, leavings)
-            for _ in session.steps(loss, source, learning_rate, "crops", size):
-                if session.evaluation_due():
-                    scores = session.look(lambda: look(some))
+            for _ in session.steps(loss, source, learning_rate, "crops", size, names=names):
+                if session.evaluation_due() and (scores := session.look(lambda: look(some))):
                     line.say(
                         f"step {session.step:6} · {session.smooth:.3f} loss · {_percent(scores['mean_iou'])} mean IoU, "
                         f"{_percent(scores['pixel_accuracy'])} % of pixels right · {session.note}"
@@ -120,14 +129,14 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, kno
                 if session.preview_due():
                     _preview(session, model, samples)
             mean_iou, table = None, ""
-            stopped = session.stopped  # what is asked from here on comes too late: little is left
-            if not stopped:
-                line.update(1.0, "evaluating")
-                mean_iou = session.look(lambda: look(list(samples.validation)))["mean_iou"]
+            line.update(1.0, "evaluating")
+            if not session.stopped and (scores := session.look(lambda: look(list(samples.validation)))):
+                mean_iou = scores["mean_iou"]
                 table = found[0].confusion.table(samples.classes.names)
                 write_file(folder / RESULTS, json.dumps(found[0].to_json(), indent=2) + "\n")
                 if config.previews:
                     _preview(session, model, samples)
+            stopped = session.stopped  # what is asked from here on comes too late: little is left
         figures.curve(session.journal.records(), folder / CURVE)
         return Outcome(folder, session.step, session.budget.elapsed, mean_iou, table, stopped)
 

@@ -6,19 +6,18 @@ silence (``fill``). Everything else is an ``InputError``: one line with the file
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import safetensors
 import torch
 from torch import Tensor
 
 from segmentation.backbones.resnet import DEPTHS, Bottleneck
 from segmentation.networks import DeepLabV3, Segmenter
 from segmentation.palette import MOST_CLASSES
+from segmentation.pth import read_pth
 from shared.errors import InputError
+from shared.sealed import TENSORS, read
 
 WRAPPERS = ("model", "state_dict")
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's
@@ -36,7 +35,7 @@ def read_published(path: Path | str) -> dict[str, Tensor]:
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; published weights are a .pth or .safetensors file")
-    content = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
+    content = read(path, "download it again")[0] if path.suffix == ".safetensors" else read_pth(path)
     for name in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
             content = content[name]
@@ -47,8 +46,14 @@ def read_published(path: Path | str) -> dict[str, Tensor]:
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): value for name, value in state.items()}
+    TENSORS.hold(path, len(state), "holds {} tensors", "use a file of plain weights")
     for name, value in state.items():
-        _check_plain(name, value, path)
+        _check_dense(name, value, path)
+    if sum(value.nbytes for value in state.values()) > path.stat().st_size:  # many views can claim the same bytes
+        raise InputError(f"{path}: its tensors are larger than the file; save plain float weights")
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value.float()).all()):
+            raise InputError(f"{path}: {name!r} holds numbers that are not finite; use another checkpoint")
     return {name: value.detach() for name, value in state.items()}
 
 
@@ -112,33 +117,9 @@ def _other_classes(ours: Tensor, theirs: Tensor) -> bool:
     return ours.shape != theirs.shape and ours.shape[1:] == theirs.shape[1:]
 
 
-def _check_plain(name: str, value: Tensor, where: Path | str) -> None:
-    """Refuse what is not a dense tensor that fills its own storage with finite numbers."""
+def _check_dense(name: str, value: Tensor, where: Path | str) -> None:
+    """Refuse what is not a dense tensor that fills its own storage."""
     dense = value.layout == torch.strided and not (value.is_quantized or value.is_nested or value.is_meta)
     # a view can claim a terabyte from four bytes
     if not dense or value.is_complex() or value.untyped_storage().nbytes() < value.numel() * value.element_size():
         raise InputError(f"{where}: {name!r} is no plain tensor; save plain float weights")
-    if value.is_floating_point() and not bool(torch.isfinite(value.float()).all()):
-        raise InputError(f"{where}: {name!r} holds numbers that are not finite; use another checkpoint")
-
-
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError):
-        raise InputError(f"{path}: damaged or no safetensors file; download it again") from None
-
-
-def _torch(path: Path) -> Any:
-    # torchvision's training script saves its arguments beside the weights: a Namespace only holds values
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except Exception:  # a damaged or hostile pickle can raise anything
-        raise InputError(
-            f"{path}: damaged, or holds more than tensors, which is not read because it could run code;"
-            " download it again, or save the weights alone with torch.save(model.state_dict(), PATH)"
-        ) from None

@@ -13,7 +13,7 @@ from segmentation.frames import MASK, OVERLAY, PROBABILITIES, SIDE_BY_SIDE, Fram
 from segmentation.model import SegmentationModel
 from segmentation.predict import Prediction
 from shared.cli import FAILED, INTERRUPTED
-from shared.errors import InputError
+from shared.errors import InputError, shown
 from shared.training.interruption import Interruption
 from shared.training.progress import ProgressLine
 
@@ -49,7 +49,7 @@ def write_masks(arguments: Namespace, model: SegmentationModel, looks: dict[str,
                 save(made, path)
             for remark in made.remarks:
                 line.say(f"{picture.name}: {remark}")
-            print(paths[0], flush=True)
+            print(shown(paths[0]), flush=True)
     return FAILED if refused else 0
 
 

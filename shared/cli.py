@@ -11,13 +11,14 @@ import contextlib
 import difflib
 import os
 import secrets
+import signal
 import sys
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from shared import limits
-from shared.errors import InputError
+from shared.errors import InputError, shown
 
 FAILED, USAGE, INTERRUPTED, CLOSED_PIPE = 1, 2, 130, 141
 
@@ -86,7 +87,7 @@ def command(commands: argparse._SubParsersAction, name: str, summary: str) -> Pa
 def train_flags(train: argparse.ArgumentParser, presets: str, example: str) -> None:
     """What ``train`` takes in both crafts; ``shared.training.settings`` turns it into a run and a plan."""
     train.add_argument("-o", "--out", metavar="RUN", help="run folder (default: runs/NAME, numbered)")
-    train.add_argument("--resume", metavar="RUN", help="go on with this run; needs nothing else")
+    train.add_argument("--resume", metavar="RUN", help="go on with this run; needs only DATA, where that has moved")
     train.add_argument("--overwrite", action="store_true", help="start again in a folder that holds a run")
     train.add_argument("--preset", metavar="NAME", help=presets)
     train.add_argument("--steps", type=positive, help="steps to train; with --resume, the new total")
@@ -150,6 +151,25 @@ def announcing(arguments: argparse.Namespace) -> Callable[[str], None]:
 
 def run(program: str, command: Callable[[], int | None], debug: bool) -> int:
     """Run a command and turn what can go wrong into a line and an exit code."""
+    with _terminable():
+        return _answered(program, command, debug)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Within, SIGTERM means what Ctrl-C does: `kill`, `timeout`, `docker stop` and cluster schedulers send it."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # not the main thread: whoever owns that decides about signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _answered(program: str, command: Callable[[], int | None], debug: bool) -> int:
     try:
         with contextlib.suppress(AttributeError):  # file names are bytes: what is no text must not stop a command
             sys.stdout.reconfigure(errors="surrogateescape")
@@ -173,12 +193,12 @@ def run(program: str, command: Callable[[], int | None], debug: bool) -> int:
     except OSError as error:
         if debug:
             raise
-        named = f"{error.filename}: " if error.filename else ""
+        named = f"{shown(str(error.filename))}: " if error.filename else ""
         print(f"{program}: error: {named}{error.strerror or error}; choose another path", file=sys.stderr)
         return FAILED
     except Exception as error:
         if debug:
             raise
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        text = shown(" ".join(f"{type(error).__name__}: {error}".split())[:500])
         print(f"{program}: error: {text}; this is a fault of the program: --debug shows where", file=sys.stderr)
         return FAILED

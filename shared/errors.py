@@ -6,8 +6,12 @@ from pathlib import Path
 class InputError(Exception):
     """Something the user gave cannot be used. The text is one line and names the thing, the reason, the way out.
 
-    Command lines print it as ``wavenet: error: TEXT`` and end with exit code 1; no traceback.
+    Command lines print it as ``wavenet: error: TEXT`` and end with exit code 1; no traceback. Line breaks and terminal
+    codes, which names of files can hold, are written out.
     """
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
 
 
 def refusal(path: Path, reason: str, advice: str) -> InputError:
@@ -16,6 +20,9 @@ def refusal(path: Path, reason: str, advice: str) -> InputError:
 
 
 def shown(path: Path | str) -> str:
-    """A path on one line, even where its name holds line breaks or terminal codes."""
-    name = str(path)
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+    r"""A path on one line, even where its name holds line breaks or terminal codes.
+
+    >>> shown("a\nb.wav")
+    'a\\nb.wav'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(path))

@@ -5,6 +5,7 @@ What cannot be read is named and never fatal. Names decide, not the system: they
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,8 @@ from shared.errors import refusal
 Given, Found = TypeVar("Given"), TypeVar("Found")
 Progress = Callable[[int, int], None]
 """``progress(done, total)``."""
+LONGEST_NAME = 200
+"""Bytes of a name that endings and the like are added to; file systems take 255 in all."""
 
 
 def walk(root: Path, endings: frozenset[str], shut: list[str]) -> Iterator[Path]:
@@ -81,6 +84,17 @@ def examined(
             pool.shutdown(cancel_futures=True)
             raise
     return answers
+
+
+def fitting(name: str) -> str:
+    """The beginning of a name that results are to be named after, if it is too long for that.
+
+    >>> len(fitting("a" * 251))
+    200
+    """
+    while len(os.fsencode(name)) > LONGEST_NAME:
+        name = name[:-1]
+    return name
 
 
 def composed(name: str) -> str:

@@ -59,7 +59,7 @@ def set_limit(text: str) -> None:
         most = float(value)
     except ValueError:
         most = math.nan
-    if not most > 0:
+    if not 0 < most < math.inf:
         raise InputError(f"--limit {text}: write {name}=NUMBER, above 0")
     TABLE[name].most = most
 
@@ -77,3 +77,8 @@ def _number(value: float) -> str:
 
 def _asked(value: float) -> str:
     return f"{math.ceil(value)}"
+
+
+LIST_BYTES = limit("list-bytes", 2**26, "bytes", "of a list or table of files or classes")
+LIST_LINES = limit("list-lines", 1_000_000, "lines", "of a list or table of files or classes")
+SERVED_BYTES = limit("serve-bytes", 2**25, "bytes", "of a file that is dropped on a served page")

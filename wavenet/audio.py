@@ -7,6 +7,7 @@ are told apart by their first bytes, never by their ending, and no length in a h
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -21,13 +22,13 @@ from typing import Any
 import numpy as np
 
 from shared.errors import refusal
+from wavenet.kinds import AGAIN, CONVERT, hold_to_known
+from wavenet.limits import CHANNELS, SAMPLES, SECONDS
 
 RATE = 16_000  # Hz, of everything that leaves this file
 
-# what is refused
+# what is refused, beside what is over the limits of wavenet.limits
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz
-MOST_CHANNELS = 32
-LONGEST = 7 * 24 * 3600  # seconds, declared or decoded: a small hostile file can unpack to years of silence
 # what is mentioned
 NARROW_RATE = 8_000  # Hz; below it, speech lacks most of its consonants
 SHORTEST = 0.01  # seconds; less is nothing to learn from
@@ -46,16 +47,7 @@ OPEN_BYTES = (range(0x7FFFFF00, 0x80000000), range(0xFFFFFF00, 0x100000000))
 OPEN_FRAMES = 2**63 - 1
 # bytes of sound as declared and as found: libsndfile corrects them in silence, but keeps a log
 SIZES = r"(?im)^ *(?:data|data size|ssnd) *: (\d+)(?: \(should be (\d+)\))?$"
-# how files begin: those that are read, and those that are mistaken for sound
-KNOWN = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b".snd", b"ID3")
-AGAIN, CONVERT = "make or download it again", "convert it to WAV or FLAC, for example with ffmpeg"
 REPAIR = "its writer was stopped: repair its header, for example with ffmpeg -ignore_length 1"
-OTHERS = (
-    (b"version https://git-lfs", "is a Git LFS pointer in place of the sound", "run `git lfs pull`"),
-    ((b"<!doctype", b"<html"), "is an HTML page, so the download failed", "download it again"),
-    (b"\0\5\x16\7", "is a side file of macOS (AppleDouble), not the sound", "give the file without `._`"),
-    (b"", "is not WAV, FLAC, Ogg, MP3, AIFF or AU", CONVERT),
-)
 
 
 @dataclass(frozen=True)
@@ -84,27 +76,31 @@ class Recording:
         return self.frames / self.rate
 
 
-def check(path: Path | str) -> Recording:
+def check(path: Path | str, longest: float | None = None) -> Recording:
     """Decode the whole file once, in blocks of 65,536 frames, and describe it.
 
     Memory stays flat, whatever length the header declares. A file that can be used, but not without a word,
     has that word in ``warnings``. Raises InputError, one line, for what is no sound, is damaged, holds
-    samples that are not finite, or lies outside the limits at the top of this file.
+    samples that are not finite, or lies outside the limits here and in ``wavenet.limits``. ``longest``, in seconds,
+    takes the place of the limit on length.
     """
-    with _opened(Path(path)) as sound:
+    with _opened(Path(path), longest) as sound:
         frames, texts = _listen(sound)
         return Recording(sound.path, sound.rate, sound.channels, frames, tuple(texts))
 
 
-def read(source: Recording | Path | str, start: int = 0, samples: int | None = None) -> np.ndarray:
+def read(
+    source: Recording | Path | str, start: int = 0, samples: int | None = None, longest: float | None = None
+) -> np.ndarray:
     """Samples ``start`` to ``start + samples`` of a file: float32, shape (t,), mono, 16 kHz, in [-1, 1].
 
     Channels are averaged. Only the window and the margin of the resampling filter are decoded, except that
     formats without exact seeking (MP3, Vorbis, Opus) are decoded from their start. Past the end there is
-    nothing, so the answer may be shorter. A path is checked first: to read many windows, pass the Recording.
+    nothing, so the answer may be shorter. A path is checked first, as ``check`` does: to read many windows, pass the
+    Recording.
     Raises InputError when the file has vanished, changed or gone bad since, ValueError below zero.
     """
-    recording = source if isinstance(source, Recording) else check(source)
+    recording = source if isinstance(source, Recording) else check(source, longest)
     if start < 0 or (samples is not None and samples < 0):
         raise ValueError(f"start and samples count from 0 up, got {start} and {samples}")
     start, stop, _ = slice(start, None if samples is None else start + samples).indices(recording.samples)
@@ -169,8 +165,8 @@ def _mono(recording: Recording, begin: int, end: int) -> np.ndarray:
 class _Sound:
     """An open file that keeps to the limits, and what its header says."""
 
-    def __init__(self, path: Path, file: Any) -> None:  # a soundfile.SoundFile
-        self.path, self.file = path, file
+    def __init__(self, path: Path, file: Any, longest: float | None) -> None:  # a soundfile.SoundFile
+        self.path, self.file, self.longest = path, file, longest
         self.rate, self.channels, self.frames = file.samplerate, file.channels, file.frames
         self.lossy = file.subtype.startswith(("OPUS", "MPEG", "VORBIS"))
         # libsndfile misses the mark in the last page of a Vorbis file, hears Opus differently after a seek
@@ -183,15 +179,19 @@ class _Sound:
         if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
             reason = f"has a sample rate of {self.rate} Hz, {LOWEST_RATE} to {HIGHEST_RATE} are read"
             raise refusal(self.path, reason, "correct its header")
-        if self.channels > MOST_CHANNELS:
-            raise refusal(self.path, f"has {self.channels} channels, over {MOST_CHANNELS}", "mix it down")
+        CHANNELS.hold(self.path, self.channels, "has {} channels", "mix it down")
         if not self.open_ended:  # a sample has at most 8 bytes
             self.hold_to_length(max(self.frames, (self.declared or 0) // (8 * self.channels)))
 
     def hold_to_length(self, frames: int) -> None:
-        if (seconds := frames / self.rate) > LONGEST:
-            days = f"{seconds / 86_400:,.0f} days, up to {LONGEST // 86_400} are read"
-            raise refusal(self.path, f"claims to last {days}", "split it, or correct its header")
+        """A small hostile file can unpack to years of silence: what is declared must fit, and what is decoded."""
+        seconds, reason = frames / self.rate, "claims to last {} seconds"
+        if self.longest is None:
+            SECONDS.hold(self.path, math.ceil(seconds), reason, "split it, or correct its header")
+        elif seconds > self.longest:
+            text = f"{reason.format(math.ceil(seconds))}, {self.longest:g} are the most here"
+            raise refusal(self.path, text, "cut it")
+        SAMPLES.hold(self.path, frames * self.channels, "claims to hold {} samples", "split it, or correct its header")
 
     def blocks(self, begin: int, end: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The mix (t,) and the channels (t, c) of frames begin to end, block by block, all finite."""
@@ -220,7 +220,7 @@ class _Sound:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Sound]:
+def _opened(path: Path, longest: float | None = None) -> Iterator[_Sound]:
     """Ask what kind of thing it is, then look at its first bytes; only then let libsndfile have it."""
     import soundfile
 
@@ -228,20 +228,15 @@ def _opened(path: Path) -> Iterator[_Sound]:
         if not stat.S_ISREG(path.stat().st_mode):  # before opening: a named pipe would wait for ever
             raise refusal(path, "is a folder" if path.is_dir() else "is no regular file", "give a sound file")
         with path.open("rb") as stream:
-            head = stream.read(64)
+            hold_to_known(path, stream)
     except (OSError, ValueError) as error:
         raise refusal(path, f"cannot be opened ({_plain(error)})", "check its name and permissions") from None
-    if not head:
-        raise refusal(path, "is empty (0 bytes)", AGAIN)
-    mp3 = head[0] == 0xFF and head[1:2] >= b"\xe0" and head[1:2] != b"\xfe"  # ff fe begins UTF-16 text
-    if not (mp3 or head.startswith(KNOWN)):  # libsndfile's rarer parsers stay out of reach
-        raise refusal(path, *next(why for start, *why in OTHERS if head.lstrip().lower().startswith(start)))
     try:  # as bytes: soundfile fails to encode names that are not UTF-8
         file = soundfile.SoundFile(str(path) if os.name == "nt" else os.fsencode(path))
     except (RuntimeError, TypeError) as error:
         raise refusal(path, f"cannot be decoded ({_plain(error)})", f"{AGAIN}, or {CONVERT}") from None
     with file:
-        yield _Sound(path, file)
+        yield _Sound(path, file, longest)
 
 
 def _plain(error: Exception) -> str:

@@ -112,6 +112,9 @@ def parser() -> Parser:
         vocode.add_argument("-o", "--out", metavar="PATH", required=True, help="a .wav file, or a folder/ for several"),
     ]
     vocode.add_argument("--speaker", metavar="NAME", nargs="+", help="whose voice, for a model that knows several")
+    vocode.add_argument(
+        "--as-drawn", action="store_true", help="do not fit the sound to its mel spectrogram when it is done"
+    )
     _drawing(vocode)
     vocode.add_argument("--engine", default="auto", choices=["auto", "compiled", "cached", "reference"], help="how")
     vocode.add_argument(

@@ -13,7 +13,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +21,20 @@ import torch
 from torch import Tensor
 
 from shared.cli import INTERRUPTED
-from shared.errors import InputError, refusal
+from shared.errors import InputError, refusal, shown
 from shared.training import machine
 from wavenet import audio
 from wavenet.conditioning import Condition, Frames
 from wavenet.data.conditions import read_frames
+from wavenet.finishing import finish, is_finished
 from wavenet.model import WaveNet
 from wavenet.note import Note, fingerprint, weights_of
 from wavenet.sampler import stream
 from wavenet.sampler.batch import condition_of
 from wavenet.wav import WavWriter, as_written, reopened
 from wavenet.writing import Written, how_to_go_on, write_blocks
+
+SILENCE = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,8 @@ class Growing:
     engine: str
     drawn: int = 0
     """Samples behind the prompt that the file holds."""
+    prompt: np.ndarray = field(default_factory=lambda: SILENCE)
+    """Of a clip that waits: what its file is to begin with, as a reader of the file will get it back."""
 
     @property
     def left(self) -> int:
@@ -55,6 +60,22 @@ class Growing:
         """Clips of one kind can be drawn together."""
         note = self.note
         return id(self.model), note.drawing, note.precision, self.engine, note.prompt_samples, self.drawn
+
+    def heard(self) -> np.ndarray:
+        """What stands before its new sound: the prompt, and what was drawn already."""
+        return self.prompt if self.note.waiting else _wave(self.path)
+
+    def begin(self, overwrite: bool) -> None:
+        """Make the file. Only then may the note say so: while it waits it belongs to no sound, or to an older one."""
+        with WavWriter(self.path, overwrite=overwrite) as file:
+            file.write(self.prompt)
+        replace(self.note, waiting=False).write(self.path)
+
+    def finish(self) -> None:
+        """Do what remains to be done when all is drawn."""
+        if not is_finished(self.path, self.note):
+            mel = self.model.config.frames
+            finish(self.path, self.note, frames_of(Path(self.note.input), mel), mel)
 
 
 def groups(clips: Iterable[Growing], most: int) -> list[list[Growing]]:
@@ -68,8 +89,8 @@ def groups(clips: Iterable[Growing], most: int) -> list[list[Growing]]:
 def drawn_on(group: Sequence[Growing]) -> Iterator[Tensor]:
     """Blocks ``[b, n]`` of new sound; what cannot be drawn is known on return, before anything is written."""
     first = group[0]
-    given, heard = first.note.prompt_samples, first.note.prompt_samples + first.drawn
-    waves = np.stack([_wave(clip.path) if heard else np.zeros(0, np.float32) for clip in group])
+    given = first.note.prompt_samples
+    waves = np.stack([clip.heard() for clip in group])
     blocks = stream(
         first.model,
         max(clip.left for clip in group),
@@ -102,20 +123,31 @@ def draw(waiting: Sequence[Sequence[Growing]], command: str, *, overwrite: bool,
         left = [clip.path for each in waiting[at:] for clip in each]
         with _saying_how_to_go_on(command, left if at else []):
             blocks = drawn_on(group)
-        with _saying_how_to_go_on(command, left):
             for clip in (clip for each in waiting for clip in each) if at == 0 else ():
                 clip.note.write(clip.path)
+        with _saying_how_to_go_on(command, left):
             for clip in (clip for clip in group if clip.note.waiting):
-                WavWriter(clip.path, overwrite=overwrite).close()  # first: a note that waits belongs to no sound
-                replace(clip.note, waiting=False).write(clip.path)
+                clip.begin(overwrite)
             written = write_on(group, blocks, quiet)
+            for clip in group if not written.interrupted else ():
+                clip.finish()
         for clip in group:
-            print(clip.path)
+            print(shown(clip.path))
+        tell(group, written, quiet)
         if written.interrupted:
-            print("stopped; what was written is whole and can be played", file=sys.stderr)
-            print(how_to_go_on(command, left), file=sys.stderr)
+            whole = "stopped; what was written is whole and can be played"
+            print(f"{whole}; {how_to_go_on(command, left)}", file=sys.stderr)
             return INTERRUPTED
     return 0
+
+
+def tell(group: Sequence[Growing], written: Written, quiet: bool) -> None:
+    """Say on stderr how clips were drawn, and what of them was clipped."""
+    if written.clipped:
+        print(f"{written.clipped} samples lay beyond full scale and were clipped", file=sys.stderr)
+    if not quiet and not written.interrupted:
+        seeds = ", ".join(str(clip.note.seed) for clip in group)
+        print(f"seed {seeds} · {len(group) * written.real_time_factor:.2f} × real time in all", file=sys.stderr)
 
 
 @contextmanager
@@ -167,8 +199,10 @@ def resume(arguments: Namespace, most: int) -> int:
     clips = [_resumed(Path(path), arguments, models) for path in paths]
     for clip in clips:
         if clip.left <= 0:
+            with _saying_how_to_go_on(arguments.command, [clip.path]):
+                clip.finish()
             more = "; --seconds asks for more" if arguments.command == "generate" else ""
-            print(f"{clip.path} is complete: {clip.drawn / audio.RATE:g} s{more}", file=sys.stderr)
+            print(f"{shown(clip.path)} is complete: {clip.drawn / audio.RATE:g} s{more}", file=sys.stderr)
     unfinished = groups((clip for clip in clips if clip.left > 0), most)
     return draw(unfinished, arguments.command, overwrite=True, quiet=arguments.quiet)
 
@@ -191,19 +225,34 @@ def _resumed(path: Path, arguments: Namespace, models: dict[Path, WaveNet]) -> G
     levels = model.config.output.quantise(torch.linspace(-1, 1, 100_000))
     if not torch.equal(model.config.output.quantise(torch.from_numpy(as_written(levels.numpy()))), levels):
         raise refusal(path, "the model's levels are finer than the 16 bits of a WAV", "make it again")
-    if note.input and not _is_as_it_was(Path(note.input), note):
+    if note.input and not _is_as_it_was(Path(note.input), note.input_fingerprint):
         raise refusal(path, f"its input {note.input} has changed or gone", "bring it back, or vocode again")
+    note = replace(note, waiting=note.waiting or not path.exists())
+    prompt = _prompt_again(path, note) if note.waiting and note.prompt else SILENCE
     drawn = 0 if note.waiting else len(_wave(path)) - note.prompt_samples
     if note.prompt_samples < 0 or drawn < 0:
         raise refusal(path, "ends within its prompt, so nothing was drawn yet", "generate it again")
     if arguments.command == "generate" and arguments.seconds:
         note = replace(note, seconds=max(round(arguments.seconds * audio.RATE), drawn) / audio.RATE)
-    return Growing(path, note, model, note.engine if arguments.engine == "auto" else arguments.engine, drawn)
+    engine = note.engine if arguments.engine == "auto" else arguments.engine
+    return Growing(path, note, model, engine, drawn, prompt)
 
 
-def _is_as_it_was(input: Path, note: Note) -> bool:
+def prompt_of(recording: str, samples: int | None) -> np.ndarray:
+    """The beginning of a recording, as a file that begins with it will hold it."""
+    return as_written(audio.read(recording, 0, samples))
+
+
+def _prompt_again(path: Path, note: Note) -> np.ndarray:
+    """Of a clip that was never begun."""
+    if not _is_as_it_was(Path(note.prompt), note.prompt_fingerprint):
+        raise refusal(path, f"its prompt {note.prompt} has changed or gone", "bring it back, or generate again")
+    return prompt_of(note.prompt, note.prompt_samples)
+
+
+def _is_as_it_was(path: Path, mark: str | None) -> bool:
     try:
-        return fingerprint(input) == note.input_fingerprint
+        return fingerprint(path) == mark
     except OSError:
         return False
 

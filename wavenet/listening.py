@@ -18,7 +18,7 @@ from shared.training.progress import ProgressLine
 from wavenet import audio, figures, wav
 from wavenet.conditioning import Condition
 from wavenet.copies import MEASURES, compare
-from wavenet.copies.drawn import copies
+from wavenet.copies.drawn import AS_DRAWN, ROUND_TRIP, copies
 from wavenet.copies.table import Row
 from wavenet.data.conditions import Conditions, labels_of, whole
 from wavenet.data.tracks import Part, Track, Tracks
@@ -124,7 +124,7 @@ def copied(model: WaveNet, held: HeldBack, tracks: Sequence[Track], line: Progre
     found: dict[str, list[dict[str, float | None]]] = {}
     for each in copies(model, tracks, held.conditions, progress=line.update):
         (_, recording), *made = each.sounds.items()
-        audible = [(name, wave) for name, wave in made if "round trip" not in name]  # that sounds like the recording
+        audible = [(name, wave) for name, wave in made if name not in (AS_DRAWN, ROUND_TRIP)]  # sound like their kin
         copied = [Heard(COPY if name == "model" else name, wave) for name, wave in audible]
         rows.append((each.name, [Heard(RECORDING, recording), *copied]))
         for name, wave in made:

@@ -20,7 +20,7 @@ def amplitudes_of(frames: Tensor, mel: Mel, rounds: int) -> Tensor:
     Of what was tried on speech (also least squares with non-negative bounds, and the clipped pseudo-inverse) it sounds
     nearest, and predicts best.
     """
-    filters, reach = _bank(mel.n_fft, mel.channels, mel.lowest, mel.highest)
+    filters, reach = bank(mel.n_fft, mel.channels, mel.lowest, mel.highest)
     wanted = frames.double().clamp(max=LOUDEST).exp()
     found = wanted.mean(0).expand(len(filters), -1) * (reach > 0)
     for _ in range(rounds):
@@ -30,7 +30,7 @@ def amplitudes_of(frames: Tensor, mel: Mel, rounds: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _bank(n_fft: int, channels: int, lowest: float, highest: float) -> tuple[Tensor, Tensor]:
+def bank(n_fft: int, channels: int, lowest: float, highest: float) -> tuple[Tensor, Tensor]:
     """The filters, ``[1 + n_fft / 2, channels]``, and how much of all of them a bin has."""
     scale = {"norm": "slaney", "mel_scale": "slaney"}
     filters = melscale_fbanks(n_fft // 2 + 1, lowest, highest, channels, RATE, **scale).double()

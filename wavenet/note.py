@@ -36,12 +36,18 @@ class Note:
     prompt_seconds: float | None = None
     prompt_samples: int = 0
     """With which the file begins."""
+    prompt_fingerprint: str | None = None
+    """The first digits of the SHA-256 of the prompt's file."""
     speaker: str | None = None
     """Whose voice it is, if the model knows several."""
     input: str | None = None
     """Of ``vocode``: the recording, or the file of frames, that the sound is made of."""
     input_fingerprint: str | None = None
     """The first digits of the SHA-256 of that file."""
+    fits: bool = False
+    """Whether the sound of a mel spectrogram is fitted to it at its end (``wavenet.mel_fitting``)."""
+    as_drawn: str | None = None
+    """The first digits of the SHA-256 of the whole file as it was drawn: one that differs is fitted already."""
     waiting: bool = False
     """Nothing is drawn yet: there is no sound, or an older one that is to be written over."""
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.errors import InputError
+from shared.errors import InputError, refusal, shown
 from shared.training.progress import ProgressLine
 from wavenet import audio
 from wavenet.data.folder import Scan
@@ -24,17 +24,20 @@ def write_copies(found: Scan, tracks: Sequence[Track], out: Path, *, overwrite: 
     ``tracks`` are their sounds, in the same order: the recordings themselves, or what was made of them.
 
     Each copy grows under a hidden name and is renamed when it is whole, so Ctrl-C leaves no truncated one. Raises
-    InputError for an ``out`` inside the data, and for a copy that exists, unless ``overwrite``.
+    InputError for an ``out`` inside the data, for a copy that would replace a recording, which links make possible, and
+    for one that exists, unless ``overwrite``.
     """
     if out.resolve().is_relative_to(found.root.resolve()):
         raise InputError(f"-o {out}: lies inside the data, whose files would be overwritten; choose a place outside")
-    targets = _targets(found, out)
+    targets, read = _targets(found, out), {os.path.realpath(each.path) for each in found.recordings}
     for target in targets:
+        if os.path.realpath(target) in read:
+            raise refusal(target, "is one of the recordings", "choose another place")
         if target.exists() and not overwrite:
             raise InputError(f"{target}: exists already; choose another place or pass --force")
     for done, (track, target) in enumerate(zip(tracks, targets, strict=True)):
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.part")
+        aside = target.with_name(f".{target.name[:40]}.part")  # a longer name may be too long with a part more
         try:
             with WavWriter(aside, overwrite=True) as file:
                 for piece in pieces(track, PIECE):
@@ -44,7 +47,7 @@ def write_copies(found: Scan, tracks: Sequence[Track], out: Path, *, overwrite: 
             aside.unlink(missing_ok=True)
             line.say(f"stopped: {done} of {len(targets)} copies are written, each whole")
             raise
-        line.update((done + 1) / len(targets), target.name)
+        line.update((done + 1) / len(targets), shown(target.name))
 
 
 def _targets(found: Scan, out: Path) -> list[Path]:

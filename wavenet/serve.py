@@ -19,20 +19,21 @@ import torch
 from shared.cli import announcing
 from shared.config import from_json
 from shared.errors import InputError, shown
-from shared.serve import Handler, Limits, Parts, serve
+from shared.exchange import Handler, Parts
+from shared.limits import SERVED_BYTES
+from shared.serve import Limits, serve
 from shared.training import machine
 from wavenet import audio, wav
 from wavenet.conditioning import Condition
 from wavenet.data.conditions import read_frames
 from wavenet.distributions import Drawing
+from wavenet.limits import SERVED_RECORDING, SERVED_SECONDS
 from wavenet.mel import Mel
 from wavenet.model import WaveNet
 from wavenet.sampler import stream
 from wavenet.serve_page import page
 
-MOST_SECONDS, MOST_BYTES = 60.0, 32 * 2**20  # of new sound; of a file
-DRAW = "/draw"
-LIMITS = Limits(body=MOST_BYTES + 2**16, jobs=1, waiting=1.0)  # who stops and starts anew need not be told to wait
+DRAW = "draw"
 PEEK = 0.02  # seconds that are drawn before the first visitor comes, so that everything is loaded
 
 
@@ -52,8 +53,8 @@ class Wish:
 
     def __post_init__(self):
         for name in ("seconds", "prompt_seconds"):
-            if not 0.01 <= getattr(self, name) <= MOST_SECONDS:
-                raise ValueError(f"{name.replace('_', ' ')} lie between 0.01 and {MOST_SECONDS:g}")
+            if not 0.01 <= getattr(self, name) <= SERVED_SECONDS.most:
+                raise ValueError(f"{name.replace('_', ' ')} lie between 0.01 and {SERVED_SECONDS.most:g}")
         if not 0 <= self.seed < 2**63:
             raise ValueError("a seed is a whole number from 0 up")
 
@@ -109,9 +110,15 @@ def run(arguments: Namespace) -> int:
     model = WaveNet.from_pretrained(arguments.model, machine.device_named(arguments.device))
     _warm(model, arguments.precision)
 
-    written = page(model.config, Path(arguments.model).resolve().name, DRAW, MOST_SECONDS, MOST_BYTES)
+    name = Path(arguments.model).resolve().name
+    written = page(model.config, name, DRAW, SERVED_SECONDS.most, int(SERVED_BYTES.most))
     routes = {DRAW: drawer(model, precision=arguments.precision)}
-    return serve(written, routes, port=arguments.port, limits=LIMITS, ready=announcing(arguments))
+    return serve(written, routes, port=arguments.port, limits=limits(), ready=announcing(arguments))
+
+
+def limits() -> Limits:
+    """One sound at a time, and a wish beside a file; who stops and starts anew need not be told to wait."""
+    return Limits(body=int(SERVED_BYTES.most) + 2**16, jobs=1, waiting=1.0)
 
 
 def _task(model: WaveNet, wish: Wish, file: bytes) -> Task:
@@ -145,7 +152,7 @@ def _sound(content: bytes, samples: int) -> np.ndarray:
         path = Path(folder) / "recording"
         path.write_bytes(content)
         try:
-            return audio.read(path, 0, samples)
+            return audio.read(path, 0, samples, longest=SERVED_RECORDING.most)
         except InputError as error:
             raise InputError(str(error).replace(shown(path), "recording")) from None
 

@@ -15,10 +15,13 @@ from torch import Tensor
 from shared.cli import INTERRUPTED
 from shared.config import from_json, to_json
 from shared.errors import InputError
+from shared.run_report import PAGE
 from shared.training.loop import warmup_cosine
+from shared.training.moved import moved
 from shared.training.processes import Team, joined
 from shared.training.progress import ProgressLine
-from shared.training.session import PREVIEWS, Place, Session, begun, claim, decayed, saved
+from shared.training.run_folder import begun, claim, saved, writing
+from shared.training.session import PREVIEWS, Place, Session, decayed
 from shared.training.settings import Plan
 from wavenet import figures
 from wavenet.conditioning import Condition, Labels
@@ -41,7 +44,7 @@ def start(run: Run, folder: Path, plan: Plan, *, overwrite: bool = False) -> Out
 
     Started by ``torchrun``, all processes train one model; what the first one is given, holds for all.
     """
-    with joined(plan.device) as team:
+    with joined(plan.device) as team, writing(folder, team, new=True):
         if begun(folder, team):
             return _resumed(folder, plan, team)
         with team.agreeing():
@@ -56,7 +59,7 @@ def resume(folder: Path, plan: Plan) -> Outcome:
     With the steps that it was started with, on the same data, CPU and number of threads, it ends bit for bit as if it
     had not stopped. A budget in minutes follows the clock, which no two runs share.
     """
-    with joined(plan.device) as team:
+    with joined(plan.device) as team, writing(folder, team, new=False):
         return _resumed(folder, plan, team)
 
 
@@ -65,7 +68,7 @@ def _resumed(folder: Path, plan: Plan, team: Team) -> Outcome:
         values, state = saved(folder)
     if begun(folder, team):  # by the plan, which is not asked for twice
         plan = replace(plan, steps=None, minutes=None)
-    return _train(from_json(Run, values), folder, plan, state, team)
+    return _train(moved(from_json(Run, values), plan.data), folder, plan, state, team)
 
 
 def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, team: Team) -> Outcome:
@@ -116,29 +119,33 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, tea
 
         def evaluate() -> dict[str, float]:
             held, size = tracks.validation, config.targets
-            found = bits_per_sample(model, held, targets=size, most=config.excerpts, conditions=conditions)
+            options = {"targets": size, "most": config.excerpts, "progress": session.heed}
+            found = bits_per_sample(model, held, conditions=conditions, **options)
             return {"validation_bits": found.bits}
+
+        def names(step: int) -> list[str]:
+            return excerpts.names(step, config.accumulate)
 
         # a preview says what the first held-back recording says, in the voice that it has
         told = conditions.of([(tracks.validation[0], 0)], 0, round(config.preview_seconds * model.sample_rate))
         size = config.accumulate * config.batch * config.targets
         bits = math.nan
         with session:
-            session.open(to_json(run), [folder / CURVE, *(folder / PREVIEWS).glob("step-*.wav")])
-            for _ in session.steps(loss, batches(), learning_rate, "samples", size, weight):
-                if session.evaluation_due():
-                    bits = session.look(evaluate)["validation_bits"]
+            session.open(to_json(run), [folder / CURVE, folder / PAGE, *(folder / PREVIEWS).glob("step-*.wav")])
+            for _ in session.steps(loss, batches(), learning_rate, "samples", size, weight, names):
+                if session.evaluation_due() and (found := session.look(evaluate)):
+                    bits = found["validation_bits"]
                     line.say(
                         f"step {session.step:6} · {session.smooth:.3f} bits training · {bits:.3f} validation · "
                         f"{session.note}"
                     )
                 if session.preview_due():
                     _preview(session, config.preview_seconds, config.seed, told)
-            stopped = session.stopped  # what is asked from here on comes too late: little is left
-            if team.leads and not stopped:
-                bits = session.look(evaluate)["validation_bits"]
+            if team.leads and not session.stopped and (found := session.look(evaluate)):
+                bits = found["validation_bits"]
                 if config.previews:
                     _preview(session, config.preview_seconds, config.seed, told)
+            stopped = session.stopped  # what is asked from here on comes too late: little is left
         if team.leads:
             figures.curve(session.journal.records(), measured, folder / CURVE)
         team.total(0)  # none leaves before all is written: a first one that is lost here is started again, with all

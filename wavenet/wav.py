@@ -1,18 +1,22 @@
-"""WAV files that any reader can play at every instant, so that a killed writer loses no sound.
+"""WAV files that any reader can play at every instant, so that neither a kill nor a power cut makes a broken one.
 
-Mono, 16-bit PCM, 16 kHz behind a header of 44 bytes. Samples are appended first and counted in the header
-after, so what the header promises is always there.
+Mono, 16-bit PCM, 16 kHz behind a header of 44 bytes. Samples are appended, then the disk is told to keep them, and
+only then does the header count them: what it counts is there, whatever stops the writer, and what lies behind that
+is not yet part of the sound.
 """
 
 from __future__ import annotations
 
 import struct
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Self
 
 import numpy as np
 
+from shared import files
 from shared.errors import refusal
+from shared.lock import lock
 from wavenet.audio import RATE
 
 HEADER = 44  # bytes
@@ -21,7 +25,7 @@ OPEN = 0xFFFFFFFF  # "up to the end of the stream", where the header cannot be w
 
 
 class WavWriter:
-    """Appends samples to a WAV, whole and playable after every ``write``, and after a kill in between.
+    """Appends samples to a WAV, which at every instant is whole and holds what was last committed.
 
     ``target`` is a path or an open stream, such as ``sys.stdout.buffer``. A stream cannot go back, so its
     header says "up to the end"; it stays open, for its owner. ``frames`` is the number of samples written,
@@ -36,22 +40,28 @@ class WavWriter:
     """
 
     def __init__(self, target: Path | str | BinaryIO, *, overwrite: bool = False) -> None:
-        self.frames = self.clipped = 0
+        self.frames = self.clipped = self._counted = 0
         self._rewinds = isinstance(target, Path | str)
         self.path = Path(target) if self._rewinds else Path("standard output")
         try:  # unbuffered: nothing lingers in a process that is killed
-            mode = "wb" if overwrite else "xb"
-            self._file = self.path.open(mode, buffering=0) if self._rewinds else target
-            self._put(_header(0 if self._rewinds else None))
+            if self._rewinds:
+                self.path.touch(exist_ok=overwrite)
+                self._file = self.path.open("r+b", buffering=0)  # not emptied yet: somebody may be writing it
+                _claim(self._file, self.path)
+                self._put(_header(0))
+                self._file.truncate(HEADER)
+            else:
+                self._file = target
+                self._put(_header(None))
         except FileExistsError:
             raise refusal(self.path, "exists already", "choose another name or pass --force") from None
         except OSError as error:
-            if hasattr(self, "_file"):
-                self.close()
+            if self._rewinds and hasattr(self, "_file"):
+                self._file.close()
             raise self._failure(error) from None
 
     def write(self, samples: np.ndarray) -> None:
-        """Append floats of shape (t,) within [-1, 1]; what lies outside is clipped and counted.
+        """Append floats of shape (t,) within [-1, 1]; what lies outside is clipped, and added to ``clipped``.
 
         Raises InputError for samples that are NaN or infinite (then none of them is written) and for a full
         disk (what was written before is safe), BrokenPipeError when the reader of a stream has left,
@@ -64,18 +74,33 @@ class WavWriter:
             if self._rewinds:
                 self._file.seek(HEADER + 2 * self.frames)
             self._put(values.tobytes())
-            if self._rewinds:
-                self._file.seek(0)
-                self._put(_header(self.frames + len(values)))
         except OSError as error:
             raise self._failure(error) from None
         self.frames += len(values)
         self.clipped += clipped
 
+    def commit(self) -> None:
+        """Have the header count all that was written, once the disk has it. It takes milliseconds; errors as above."""
+        if not self._rewinds or self._counted == self.frames:
+            return
+        try:
+            files.disk.sync(self._file)  # first: after a power cut the header must not count what the disk forgot
+            self._file.seek(0)
+            self._put(_header(self.frames))
+        except OSError as error:
+            raise self._failure(error) from None
+        self._counted = self.frames
+
     def close(self) -> None:
-        """Close the file. A stream is left open. May be called again."""
-        if self._rewinds:
-            self._file.close()
+        """Commit, and close the file. A stream is left open. May be called again."""
+        if not self._rewinds or self._file.closed:
+            return
+        with closing(self._file):
+            self.commit()
+            try:
+                files.disk.sync(self._file)
+            except OSError as error:
+                raise self._failure(error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +117,7 @@ class WavWriter:
     def _failure(self, error: OSError) -> Exception:
         if isinstance(error, BrokenPipeError):
             return error
-        safe = f", {self.frames} samples are safe" if self.frames else ""
+        safe = f", {self._counted} samples are safe" if self._counted else ""
         reason = f"cannot be written ({error.strerror}{safe})"
         return refusal(self.path, reason, "check the folder, its permissions and the space on the disk")
 
@@ -106,6 +131,7 @@ def reopened(path: Path) -> tuple[WavWriter, np.ndarray]:
         file = path.open("r+b", buffering=0)
     except OSError as error:
         raise refusal(path, f"cannot be opened ({error.strerror})", "give a WAV made by wavenet generate") from None
+    _claim(file, path)
     head = file.read(HEADER)
     frames = int.from_bytes(head[40:44], "little") // 2
     data = file.read(2 * frames)
@@ -119,6 +145,7 @@ def reopened(path: Path) -> tuple[WavWriter, np.ndarray]:
         raise refusal(path, f"cannot be written ({error.strerror})", "check its permissions") from None
     writer = WavWriter.__new__(WavWriter)
     writer.frames, writer.clipped, writer.path = frames, 0, path
+    writer._counted = frames
     writer._rewinds, writer._file = True, file
     return writer, np.frombuffer(data, "<i2").astype(np.float32) / 32_768
 
@@ -141,6 +168,12 @@ def as_written(samples: np.ndarray) -> np.ndarray:
     """
     values, _ = _quantised(samples, Path("sound in memory"), 0)
     return values.astype(np.float32) / 32_768
+
+
+def _claim(file: BinaryIO, path: Path) -> None:
+    if not lock(file.fileno()):
+        file.close()
+        raise refusal(path, "another process is writing to it", "wait for it to end, or choose another name")
 
 
 def _header(frames: int | None) -> bytes:

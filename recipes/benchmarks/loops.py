@@ -35,6 +35,7 @@ from wavenet.data.tracks import Track, Tracks
 from wavenet.evaluate import bits_per_sample
 from wavenet.model import WaveNet, WaveNetConfig
 from wavenet.run import TrainConfig
+from wavenet.trainer import TABLES
 
 USUAL_RATES = (1e-3, 2e-4)
 
@@ -109,33 +110,45 @@ def as_wavenet(public: PublicStyleWaveNet) -> WaveNet:
     return model
 
 
+def by_our_loop(
+    name: str,
+    model: WaveNet | PublicStyleWaveNet,
+    trained: TrainConfig,
+    tracks: Tracks,
+    budget: float,
+    precision: torch.dtype,
+    rate: Callable[[int, float], float] | None = None,
+) -> Learner:
+    """A network in the loop that ``wavenet train`` has, with CPU seconds for a budget; ``rate`` replaces its cosine."""
+    field = model.config.receptive_field
+    public = isinstance(model, PublicStyleWaveNet)
+
+    def loss(batch: Batch) -> Tensor:
+        nats = model.nll(batch.wave)
+        return _mean(nats[:, field:] if public else nats, batch.weight)  # public style scores the context too
+
+    def cosine(step: int, fraction: float) -> float:
+        return warmup_cosine(trained.learning_rate, step, trained.warmup, fraction)
+
+    targets = trained.batch * trained.targets
+    return Learner(
+        name, model, batches(tracks, field, trained.targets, trained.batch, trained.seed), loss,
+        torch.optim.AdamW(decayed(model, trained.weight_decay, never=TABLES), fused=True), rate or cosine, budget,
+        scored=targets, complete=targets, precision=precision, clip=trained.clip,
+        average=WeightAverage(model, trained.ema),
+    )  # fmt: skip
+
+
+def batches(tracks: Tracks, context: int, targets: int, batch: int, seed: int) -> Iterator[Batch]:
+    """Excerpts without end."""
+    return map(Excerpts(tracks.train, context, targets, batch, seed).batch, itertools.count())
+
+
 def contenders(config: WaveNetConfig, trained: TrainConfig, tracks: Tracks, crop: int, budget: float) -> list[Learner]:
     """All of them, with CPU seconds for a budget."""
     field = config.receptive_field
     if crop <= field:
         raise ValueError(f"a crop of {crop} samples leaves nothing to predict behind {field}")
-
-    def batches(context: int, targets: int, batch: int) -> Iterator[Batch]:
-        return map(Excerpts(tracks.train, context, targets, batch, trained.seed).batch, itertools.count())
-
-    def by_our_loop(name: str, precision: torch.dtype, public: bool) -> Learner:
-        torch.manual_seed(trained.seed)
-        model = WaveNet(config)
-        if public:
-            model = PublicStyleWaveNet.from_wavenet(model)
-
-        def loss(batch: Batch) -> Tensor:
-            nats = model.nll(batch.wave)
-            return _mean(nats[:, field:] if public else nats, batch.weight)  # public style scores the context too
-
-        groups = decayed(model, trained.weight_decay, never=("input.",))
-        targets = trained.batch * trained.targets
-        return Learner(
-            name, model, batches(field, trained.targets, trained.batch), loss, torch.optim.AdamW(groups, fused=True),
-            lambda step, fraction: warmup_cosine(trained.learning_rate, step, trained.warmup, fraction), budget,
-            scored=targets, complete=targets, precision=precision, clip=trained.clip,
-            average=WeightAverage(model, trained.ema),
-        )  # fmt: skip
 
     def by_the_usual_loop(rate: float) -> Learner:
         torch.manual_seed(trained.seed)
@@ -144,15 +157,19 @@ def contenders(config: WaveNetConfig, trained: TrainConfig, tracks: Tracks, crop
         def loss(batch: Batch) -> Tensor:
             return _mean(model.nll(batch.wave), batch.weight)
 
-        optimizer = torch.optim.Adam(model.parameters(), fused=True)
+        optimizer, crops = torch.optim.Adam(model.parameters(), fused=True), batches(tracks, 0, crop, 1, trained.seed)
         return Learner(
-            f"public, Adam {rate:g}", model, batches(0, crop, 1), loss, optimizer, lambda *_: rate, budget,
+            f"public, Adam {rate:g}", model, crops, loss, optimizer, lambda *_: rate, budget,
             scored=crop, complete=crop - field,
         )  # fmt: skip
 
+    torch.manual_seed(trained.seed)
+    model = WaveNet(config)
+    public = PublicStyleWaveNet.from_wavenet(model)
+    precision = precision_named(trained.precision, device_named("cpu"))
     return [
-        by_our_loop("ours", precision_named(trained.precision, device_named("cpu")), public=False),
-        by_our_loop("public network, our loop", torch.float32, public=True),
+        by_our_loop("ours", model, trained, tracks, budget, precision),
+        by_our_loop("public network, our loop", public, trained, tracks, budget, torch.float32),
         *(by_the_usual_loop(rate) for rate in USUAL_RATES),
     ]
 

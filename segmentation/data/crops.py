@@ -112,15 +112,23 @@ class Crops:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
+    def names(self, step: int, batches: int = 1) -> list[str]:
+        """The samples that step ``step`` sees, which takes so many batches."""
+        count = batches * self.size
+        return [self.samples[self._index(item)].name for item in range(step * count, (step + 1) * count)]
+
     def epoch(self, step: int) -> float:
         """How many times each sample has been shown before a step."""
         return step * self.size / len(self.samples)
 
     def _crop(self, item: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        epoch, at = divmod(item, len(self.samples))
-        index = int(self._order(epoch)[at])
+        index = self._index(item)
         choice = draw(self.samples[index].size, self.how, np.random.default_rng([self.seed, 1, item]))
         return apply(choice, *self.cache.read(index))
+
+    def _index(self, item: int) -> int:
+        epoch, at = divmod(item, len(self.samples))
+        return int(self._order(epoch)[at])
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.samples))

@@ -7,16 +7,19 @@ parts. Order is by name as people count, the same on every system. Nothing is op
 from __future__ import annotations
 
 import csv
+import os
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
 from segmentation.data.split import natural
 from shared.errors import refusal, shown
 from shared.folders import composed, is_folder, walk
+from shared.tables import lines_of
 
+LISTED = "give a text file that names a picture and its mask on each line"
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm"})
 
 
@@ -36,6 +39,7 @@ class Found:
     root: Path
     pairs: tuple[Pair, ...]
     refused: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def in_folders(root: Path | str, images: str = "images", masks: str = "masks") -> Found:
@@ -73,20 +77,26 @@ def in_folders(root: Path | str, images: str = "images", masks: str = "masks") -
 def in_list(path: Path | str) -> Found:
     """Pairs named by a text file, one a line: picture, mask, between them a comma, a tab or a space.
 
-    Relative paths begin at the list's folder. Lines that begin with # are passed over. Raises InputError, naming the
-    line, where it has not two columns.
+    Relative paths begin at the list's folder; those that lead out of it are read all the same, as pictures, and a
+    remark tells how many do. Lines that begin with # are passed over. Raises InputError, naming the line, where it has
+    not two columns.
     """
     path = Path(path)
     pairs, seen, refused = [], {}, []
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines_of(path, LISTED), 1):
         if not line.strip() or line.startswith("#"):
             continue
         mark = next((mark for mark in ",\t" if mark in line), " ")
-        cells = [
-            cell.strip() for cell in next(csv.reader([line], delimiter=mark, skipinitialspace=True)) if cell.strip()
-        ]
+        try:
+            row = next(csv.reader([line], delimiter=mark, skipinitialspace=True))
+        except csv.Error as error:
+            raise refusal(path, f"line {number} cannot be read ({error})", LISTED) from None
+        cells = [cell.strip() for cell in row if cell.strip()]
         if len(cells) != 2:
             raise refusal(path, f"line {number} has {len(cells)} columns, not 2", "write picture,mask on each line")
+        if not all(_names_a_file(cell) for cell in cells):
+            refused.append(str(refusal(path, f"line {number} does not name two files", "correct it")))
+            continue
         name = composed(Path(cells[0]).with_suffix("").as_posix())
         image, mask = (path.parent / cell for cell in cells)
         if image in seen:
@@ -94,21 +104,32 @@ def in_list(path: Path | str) -> Found:
             continue
         seen[image] = number
         pairs.append(Pair(name, image, mask))
-    return _checked(path, sorted(pairs, key=lambda pair: natural(pair.name)), refused)
+    found = _checked(path, sorted(pairs, key=lambda pair: natural(pair.name)), refused)
+    outside = [each for pair in pairs for each in (pair.image, pair.mask) if not _is_below(path.parent, each)]
+    if outside:
+        remark = f"{shown(path)}: {len(outside)} of its files lie outside of its folder, such as {shown(outside[0])}"
+        return replace(found, remarks=(remark,))
+    return found
 
 
 def in_voc(root: Path | str, image_set: str) -> Found:
-    """Pairs of a Pascal VOC folder (VOCdevkit/VOC2012): those that ImageSets/Segmentation/``image_set``.txt names."""
+    """Pairs of a Pascal VOC folder (VOCdevkit/VOC2012): those that ImageSets/Segmentation/``image_set``.txt names.
+
+    A name that leads out of the folder is refused.
+    """
     root = Path(root)
     if not (root / "JPEGImages").is_dir() and (inner := sorted(root.glob("**/JPEGImages"))):
         root = inner[-1].parent
-    names = [line.strip() for line in _lines(root / "ImageSets" / "Segmentation" / f"{image_set}.txt")]
-    pairs = [
-        Pair(composed(name), root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png")
-        for name in dict.fromkeys(names)
-        if name
-    ]
-    return _checked(root, sorted(pairs, key=lambda pair: natural(pair.name)), [])
+    table = root / "ImageSets" / "Segmentation" / f"{image_set}.txt"
+    names = [name for name in dict.fromkeys(line.strip() for line in lines_of(table, LISTED)) if name]
+    pairs, refused = [], []
+    for name in names:
+        image, mask = root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png"
+        if _names_a_file(name) and _is_below(root / "JPEGImages", image):
+            pairs.append(Pair(composed(name), image, mask))
+        else:
+            refused.append(str(refusal(table, f"names {shown(name)}, which is no picture of its folder", "correct it")))
+    return _checked(root, sorted(pairs, key=lambda pair: natural(pair.name)), refused)
 
 
 def _checked(root: Path, pairs: list[Pair], refused: list[str]) -> Found:
@@ -135,12 +156,13 @@ def _without_ending(side: dict[str, list[Path]]) -> dict[str, list[Path]]:
     return {name[: len(name) - len(ending) + starts[0]]: files for name, files in side.items()}
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
-        raise refusal(path, reason, "give a text file that names a picture on each line") from None
+def _names_a_file(name: str) -> bool:
+    return bool(Path(name).name) and Path(name).name != ".." and "\0" not in name
+
+
+def _is_below(folder: Path, path: Path) -> bool:
+    """By the names alone: a link may lead anywhere, and whoever made it meant it to."""
+    return os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), ""))  # noqa: PTH100, PTH118
 
 
 def _advice(root: Path, images: str, masks: str) -> str:

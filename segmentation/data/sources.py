@@ -6,6 +6,7 @@ that the user gives, or else are those already ``known``, a model's, or else are
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from segmentation.data.pairs import Found, in_folders, in_list, in_voc
 from segmentation.data.samples import Progress, Samples, scan
 from segmentation.data.split import By, looks_like_video, split
 from segmentation.palette import VOC, Classes, read_classes
-from shared.errors import InputError
+from shared.errors import InputError, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +113,17 @@ def load(
     has nothing that can be used.
     """
     held = there.pairs if there else ()
-    if overlap := {pair.image.resolve() for pair in here.pairs} & {pair.image.resolve() for pair in held}:
-        raise InputError(f"{min(overlap)}: is to be trained on and validated on; give two sets that share no picture")
+    read, kept = ({os.path.realpath(pair.image) for pair in side} for side in (here.pairs, held))
+    if both := read & kept:
+        reason = "is to be trained on and validated on"
+        raise InputError(f"{shown(min(both))}: {reason}; give two sets that share no picture")
     scanned = scan([*here.pairs, *held], classes, encoding, progress=progress)
     first = [sample for sample in scanned.samples[: len(here.pairs)] if sample]
     second = [sample for sample in scanned.samples[len(here.pairs) :] if sample]
     if (there and not second) or not first:
         empty = there.root if there and first else here.root
-        raise InputError(f"{empty}: no usable pair of picture and mask; the first trouble: {scanned.refused[0]}")
-    remarks = scanned.remarks
+        raise InputError(f"{shown(empty)}: no usable pair of picture and mask; the first trouble: {scanned.refused[0]}")
+    remarks = [*here.remarks, *(there.remarks if there else ()), *scanned.remarks]
     if not there:
         names = [sample.name for sample in first]
         if by == "file" and validation and looks_like_video(names):

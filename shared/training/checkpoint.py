@@ -1,24 +1,29 @@
 """Checkpoints: ``config.json`` + ``model.safetensors`` are the model; ``resume.safetensors`` continues its run.
 
-Each file is complete in itself and replaced in one step, so a kill leaves the old one or the new one. No pickle
-anywhere: reading a checkpoint runs no code.
+Each file is complete in itself and replaced in one step, so a kill leaves the old one or the new one; and each holds
+a seal, by which damage is noticed. The last ``resume.safetensors`` but one goes on as ``previous.safetensors``, which
+is used where the last one is damaged. No pickle anywhere: reading a checkpoint runs no code.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from shared.errors import InputError
-from shared.files import write_file
+from shared.files import remove, write_file, write_keeping
+from shared.limits import limit
+from shared.sealed import SEAL, DamagedError, pack, read, seal_of
 from shared.training.average import WeightAverage
 
-FORMAT = 1
-CONFIG, MODEL, RESUME = "config.json", "model.safetensors", "resume.safetensors"
+FORMAT = 2
+BEFORE_SEALS = 1
+CONFIG, MODEL, RESUME, PREVIOUS = "config.json", "model.safetensors", "resume.safetensors", "previous.safetensors"
+METADATA = {MODEL: {"format"}, RESUME: {"state"}, PREVIOUS: {"state"}}  # beside the seal
+
+CONFIG_SIZE = limit("config-size", 4 * 2**20, "bytes", f"of a {CONFIG}")
 
 
 def save_model(folder: Path, config: dict[str, Any], model: nn.Module) -> None:
@@ -26,38 +31,45 @@ def save_model(folder: Path, config: dict[str, Any], model: nn.Module) -> None:
 
     InputError where the folder is a training run's, which could not be resumed afterwards.
     """
-    if (folder / RESUME).exists():
+    if resumable(folder):
         raise InputError(f"{folder}: holds a training run; save the model in another folder")
     save_config(folder, config)
     save_weights(folder, model)
 
 
 def save_config(folder: Path, config: dict[str, Any]) -> None:
-    """Write ``config.json``."""
+    """Write ``config.json``: the format number, the given values and their seal."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / CONFIG, json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
+    values = {"format": FORMAT, **config}
+    write_file(folder / CONFIG, json.dumps({**values, SEAL: seal_of(values)}, indent=2) + "\n")
 
 
 def save_weights(folder: Path, model: nn.Module) -> None:
     """Write ``model.safetensors``."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    write_file(folder / MODEL, safetensors.torch.save(tensors, {"format": "pt"}))
+    write_file(folder / MODEL, pack(model.state_dict(), {"format": "pt"}))
 
 
 def load_config(folder: Path) -> dict[str, Any]:
-    """The values of ``config.json``, format number removed."""
+    """The values of ``config.json``, without format number and seal."""
     path = folder / CONFIG
     if not folder.exists():
         raise InputError(f"{folder}: no such folder; a model is a folder with {CONFIG} and {MODEL}{_from_hub(folder)}")
     try:
+        CONFIG_SIZE.hold(path, path.stat().st_size, "has {} bytes", "give the one of a training run")
         values = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: holds no model, there is no {CONFIG}; training makes one") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}); it must be the {CONFIG} of a training run") from None
-    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+    if not isinstance(values, dict) or values.get("format") not in (BEFORE_SEALS, FORMAT):
         raise InputError(f"{path}: not of this toolkit's format {FORMAT}; it comes from elsewhere or another version")
-    return values
+    seal = values.pop(SEAL, None if values["format"] == BEFORE_SEALS else "")
+    if seal is not None and seal != seal_of(values):
+        raise DamagedError(
+            f"{path}: not as it was written; take it from a backup, or, if you changed it yourself, set its "
+            f'"{SEAL}" to null'
+        )
+    return {name: value for name, value in values.items() if name != "format"}
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
@@ -69,23 +81,24 @@ def load_weights(folder: Path, model: nn.Module) -> None:
 def save_training(
     folder: Path, model: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer, state: dict[str, Any]
 ) -> None:
-    """Write ``resume.safetensors``: weights, their average, the optimizer, the random state, and ``state``."""
+    """Write ``resume.safetensors``: weights, their average, the optimizer, the random state, and ``state``.
+
+    The one before it goes on as ``previous.safetensors``.
+    """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.weights.items()}
     memory = optimizer.state_dict()["state"]
     tensors |= {f"optimizer.{at}.{name}": value for at, slot in memory.items() for name, value in slot.items()}
     tensors["random"] = torch.get_rng_state()
     note = json.dumps({**state, "updates": average.updates})
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_file(folder / RESUME, safetensors.torch.save(tensors, {"state": note}))
+    write_keeping(folder / RESUME, pack(tensors, {"state": note}), folder / PREVIOUS)
 
 
 def load_training(
     folder: Path, model: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any]:
-    """Put everything back where ``save_training`` took it from and return its ``state``."""
-    path = folder / RESUME
-    tensors, metadata = _read(path)
+    """Put everything back where ``save_training`` took it from and return its ``state``; see ``faults``."""
+    path, tensors, metadata = _newest(folder)
     try:
         state = json.loads(metadata["state"])
         averaged, slots = _part(tensors, "average."), _slots(_part(tensors, "optimizer."))
@@ -112,17 +125,40 @@ def load_training(
 
 
 def training_state(folder: Path) -> dict[str, Any]:
-    """The ``state`` of the last checkpoint, without its tensors."""
-    path = folder / RESUME
-    if not path.exists():
+    """The ``state`` of the last checkpoint that is whole, without its tensors."""
+    if not resumable(folder):
         raise InputError(f"{folder}: nothing to resume, there is no {RESUME}; start with `train DATA -o {folder}`")
+    path, _, metadata = _newest(folder)
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            state = json.loads(file.metadata()["state"])
-            state.pop("updates")  # the average's own
-            return state
-    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        state = json.loads(metadata["state"])
+        state.pop("updates")  # the average's own
+        return state
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise _damaged(path) from None
+
+
+def resumable(folder: Path) -> bool:
+    """Whether there is a checkpoint to go on from."""
+    return (folder / RESUME).exists() or (folder / PREVIOUS).exists()
+
+
+def faults(folder: Path) -> list[str]:
+    """What is damaged in the folder of a run that is resumed, and what comes of it: a line for the user each."""
+    found = []
+    path, _, metadata = _newest(folder)
+    if path.name != RESUME:
+        step = json.loads(metadata["state"]).get("step")
+        found.append(f"{folder / RESUME} is damaged: going on from the one before it, step {step}")
+    try:
+        _read(folder / MODEL)
+    except InputError:
+        found.append(f"{folder / MODEL} is damaged: written anew")
+    return found
+
+
+def clear(folder: Path) -> None:
+    """Remove a run's checkpoint, for good before this returns, the configuration first."""
+    remove(*(folder / name for name in (CONFIG, MODEL, RESUME, PREVIOUS)))
 
 
 def _from_hub(folder: Path) -> str:
@@ -132,14 +168,23 @@ def _from_hub(folder: Path) -> str:
     return f"; one of the Hugging Face Hub comes with: hf download {folder.as_posix()} --local-dir {folder.name}"
 
 
+def _newest(folder: Path) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
+    """The last checkpoint that is whole: its file, tensors and metadata."""
+    newest, previous = folder / RESUME, folder / PREVIOUS
+    try:
+        return newest, *_read(newest)
+    except InputError as error:
+        try:
+            return previous, *_read(previous)
+        except InputError:
+            raise error from None
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        return read(path, _advice(path), METADATA[path.name])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; a model folder holds {CONFIG} and {MODEL}") from None
-    except (safetensors.SafetensorError, OSError):
-        raise _damaged(path) from None
 
 
 def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
@@ -169,5 +214,11 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _damaged(path: Path) -> InputError:
-    return InputError(f"{path}: damaged or no safetensors file; use another checkpoint or train again")
+def _advice(path: Path) -> str:
+    if path.name == MODEL and resumable(path.parent):
+        return f"train --resume {path.parent} writes it anew"
+    return "use another checkpoint or train again"
+
+
+def _damaged(path: Path) -> DamagedError:
+    return DamagedError(f"{path}: damaged or no safetensors file; {_advice(path)}")

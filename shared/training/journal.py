@@ -5,8 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from shared.errors import InputError
-from shared.files import write_file
+from shared.files import append, make_safe, write_file
 
 
 class Journal:
@@ -26,23 +25,24 @@ class Journal:
             write_file(path, "".join(json.dumps(record) + "\n" for record in kept))
 
     def write(self, *, step: int, **values: Any) -> None:
-        """Append one record; it is in the file when this returns. A number that is not finite becomes null."""
+        """Append one record; a kill does not undo it any more. A number that is not finite becomes null."""
         record = {name: _plain(value) for name, value in {"step": step, **values}.items()}
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record, allow_nan=False) + "\n")
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror}); free space, then resume") from None
+        append(self.path, json.dumps(record, allow_nan=False) + "\n")
+
+    def sync(self) -> None:
+        """Return when a power cut does not undo any of it either; to be called before a checkpoint is written."""
+        if self.path.exists():
+            make_safe(self.path)
 
     def records(self) -> list[dict[str, Any]]:
-        """All records; a line that a kill cut short is passed over."""
+        """All records; a line that was cut short is passed over."""
         records = []
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(record, dict) and "step" in record:
+            if isinstance(record, dict) and isinstance(record.get("step"), int):
                 records.append(record)
         return records
 

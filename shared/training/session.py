@@ -1,6 +1,7 @@
 """A training run in its folder: what both crafts do alike around their steps. The trainer keeps the for-loop.
 
-``config.json`` the run · ``model.safetensors`` averaged weights · ``resume.safetensors`` everything to go on ·
+``config.json`` the run · ``model.safetensors`` averaged weights · ``resume.safetensors`` everything to go on,
+``previous.safetensors`` the one before ·
 ``metrics.jsonl`` the diary · ``previews/``
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from shared.errors import InputError
+from shared.errors import InputError, shown
 from shared.files import sweep
 from shared.training import checkpoint, machine
 from shared.training.average import WeightAverage
@@ -28,6 +30,7 @@ from shared.training.progress import ProgressLine, clock
 from shared.training.settings import Plan, Settings
 
 METRICS, PREVIEWS = "metrics.jsonl", "previews"  # beside the checkpoint, in a run's folder
+MOST_NAMES = 16  # of examples, in a remark
 MOST_LOOKING = 0.05  # of the time may go into evaluations on the way; short runs have fewer
 
 
@@ -53,35 +56,6 @@ class Place:
     def __str__(self) -> str:
         several = f"{self.processes} processes of " if self.processes > 1 else ""
         return f"on {self.device.type}, {several}{self.threads} threads, {_name(self.precision)}"
-
-
-def claim(folder: Path, plan: Plan, *, overwrite: bool) -> None:
-    """Make sure that a new run may be written to ``folder``: empty, absent, or an old run and ``overwrite``."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; -o takes the folder of the run")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not overwrite:
-            raise InputError(f"{folder}: is not empty; go on with --resume {folder}, or start again with --overwrite")
-        if (folder / checkpoint.CONFIG).exists() and "train" not in checkpoint.load_config(folder):
-            raise InputError(f"{folder}: holds a model that is not a training run's; --overwrite is for runs")
-    if plan.steps is None and plan.minutes is None:
-        raise InputError("how long to train? give --steps or --minutes")
-
-
-def begun(folder: Path, team: Team) -> bool:
-    """Whether the team was started again after a loss and had saved to the folder before; all go by the first."""
-    if team.restarts == 0:
-        return False
-    there = (folder / checkpoint.RESUME).exists()
-    return team.told(team.leads and there and checkpoint.training_state(folder).get("launch") == team.launch)
-
-
-def saved(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration of a run to resume, and the ``state`` of its last checkpoint."""
-    values = checkpoint.load_config(folder)
-    if "train" not in values:
-        raise InputError(f"{folder}: a saved model, not a training run; it can be used, but not be resumed")
-    return values, checkpoint.training_state(folder)
 
 
 class Session:
@@ -138,16 +112,21 @@ class Session:
             return
         if self.new:
             self.folder.mkdir(parents=True, exist_ok=True)
-            names = (METRICS, checkpoint.CONFIG, checkpoint.MODEL, checkpoint.RESUME)
-            for path in [*(self.folder / name for name in names), *leavings]:
+            checkpoint.clear(self.folder)
+            for path in [self.folder / METRICS, *leavings]:
                 path.unlink(missing_ok=True)
-            checkpoint.save_config(self.folder, config)
-            self.save()
+        faults = [] if self.new else checkpoint.faults(self.folder)
+        for fault in faults:
+            self.line.say(fault)
+        checkpoint.save_config(self.folder, config)  # of an older format it is renewed
         sweep(self.folder)
+        sweep(self.folder / PREVIEWS)
         self.journal = Journal(self.folder / METRICS, resumed_step=self.first)
+        if self.new or faults:
+            self.save()
 
     def save(self) -> None:
-        """Write a checkpoint; InputError, with the last one intact, if the weights are no longer finite."""
+        """Write a checkpoint; InputError, with the last one intact, if what it holds is no longer finite."""
         if not self.team.leads:
             return
         note = {
@@ -160,10 +139,13 @@ class Session:
             "precision": _name(self.place.precision),
             **self.stated,
         }
-        if not all(bool(torch.isfinite(weight).all()) for weight in self.model.parameters()):
+        memory = (value for slot in self.optimizer.state.values() for value in slot.values())
+        if not _finite([*self.model.state_dict().values(), *self.average.weights.values(), *memory]):
             raise InputError(
-                f"{self.folder}: the weights are no longer finite at step {self.step}; the last checkpoint stands"
+                f"{self.folder}: the weights are no longer finite at step {self.step}; the last checkpoint stands, "
+                f"go on from there with --resume {self.folder}"
             )
+        self.journal.sync()  # what is told of a step must not be lost where the step is not
         with self.average.swapped_in(self.model):
             checkpoint.save_weights(self.folder, self.model)
         checkpoint.save_training(self.folder, self.model, self.average, self.optimizer, note)
@@ -176,11 +158,13 @@ class Session:
         examples: str,
         size: int = 1,
         weight: Callable[[Any], float] | None = None,
+        names: Callable[[int], Iterable[str]] = lambda _: (),
     ) -> Iterator[Progress]:
         """Train, average, keep the diary, save, and stop when the budget is used up or the user asks.
 
         ``learning_rate(step, fraction of the budget)`` is asked before each step. ``examples`` names what each
-        step sees ``size`` of. ``weight`` is ``optimise``'s. The last step is saved before it is given out.
+        step sees ``size`` of. ``weight`` is ``optimise``'s. ``names(step)``, counting from 0, are asked for where a
+        step has to be skipped, to tell the user what it saw. The last step is saved before it is given out.
         """
         settings, budget, (name, factor) = self.settings, self.budget, self.unit
         fraction = self._fraction()
@@ -205,6 +189,8 @@ class Session:
             self.step = progress.step
             if not progress.skipped:
                 self.average.update(self.model)
+            else:
+                self.line.say(_skipped(self.step, list(dict.fromkeys(names(self.step - 1)))))
             here = progress.loss * factor
             self.smooth = here if math.isnan(self.smooth) else self.smooth + 0.02 * (here - self.smooth)
             if self.team.leads:
@@ -248,13 +234,19 @@ class Session:
         return self.running and self.previews.passed(self.budget.fraction(self.step))
 
     def look(self, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
-        """Measure with the averaged weights, and write it to the diary."""
-        began = self.budget.elapsed
-        with self.average.swapped_in(self.model):
+        """Measure with the averaged weights, and write it to the diary; empty if the user asks to stop meanwhile."""
+        began, found = self.budget.elapsed, {}
+        with self.average.swapped_in(self.model), suppress(_AskedToStopError):
             found = measure()
         self.looking += self.budget.elapsed - began
-        self.journal.write(step=self.step, seconds=self.budget.elapsed, **found)
+        if found:
+            self.journal.write(step=self.step, seconds=self.budget.elapsed, **found)
         return found
+
+    def heed(self, *_: int) -> None:
+        """The ``progress`` of what is measured: ends ``look`` when the user asks to stop."""
+        if self.stopped:
+            raise _AskedToStopError
 
     def _fraction(self) -> float:
         """How much of the budget is used, by the first process's clock; what one was asked to do, all are."""
@@ -278,6 +270,20 @@ class Session:
             if batch is None:
                 return
             yield batch
+
+
+class _AskedToStopError(Exception):
+    pass
+
+
+def _finite(values: Iterable[Tensor]) -> bool:
+    return all(bool(torch.isfinite(value).all()) for value in values if value.is_floating_point())
+
+
+def _skipped(step: int, names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    saw = f"; it saw {', '.join(map(shown, names[:MOST_NAMES]))}{more}" if names else ""
+    return f"step {step} is skipped, its loss or gradient is not finite{saw}"
 
 
 def decayed(model: nn.Module, decay: float, never: tuple[str, ...] = ()) -> list[dict[str, Any]]:

@@ -70,11 +70,14 @@ class Plan:
     device: str = "auto"
     threads: int | None = None
     quiet: bool = False
+    data: str | None = None
+    """Of a resume: where the data are now."""
 
 
 def plan_of(arguments: Namespace) -> Plan:
     """The plan that the flags of ``train`` ask for."""
-    return Plan(arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet)
+    data = arguments.data if arguments.resume else None
+    return Plan(arguments.steps, arguments.minutes, arguments.device, arguments.threads, arguments.quiet, data)
 
 
 def settled(arguments: Namespace, run: T) -> T:
@@ -88,8 +91,9 @@ def settled(arguments: Namespace, run: T) -> T:
 
 def only_resuming(arguments: Namespace, *others: str) -> None:
     """Make sure that with ``--resume`` nothing is asked for that the run already says."""
-    common = ("data", "out", "overwrite", "preset", "save_every", "seed", "config", "settings")
+    common = ("out", "overwrite", "preset", "save_every", "seed", "config", "settings")
     if any(getattr(arguments, name) for name in (*common, *others)):
         raise InputError(
-            "--resume takes everything from the run; only --steps, --minutes, --device, --threads go with it"
+            "--resume takes everything from the run; only --steps, --minutes, --device, --threads go with it, and DATA "
+            "that have moved"
         )

@@ -31,7 +31,7 @@ def sounds(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("recipe", "made"),
-    [(train_speech, 4), (train_speakers, 2), (train_vocoder, 4), (train_music, 2)],
+    [(train_speech, 4), (train_speakers, 2), (train_vocoder, 5), (train_music, 2)],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_recipe_for_sound_trains_says_what_it_reached_and_makes_sounds(recipe, made, sounds, tmp_path, capsys):

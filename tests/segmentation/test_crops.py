@@ -58,6 +58,7 @@ def test_an_epoch_shows_every_sample_once_and_in_a_new_order():
     epochs = [[int(mask.min()) for step in range(at, at + 3) for mask in crops.batch(step).masks] for at in (0, 3)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(9))
     assert epochs[0] != epochs[1]
+    assert [crops.names(step, 3) for step in (0, 1)] == [[str(at) for at in epoch] for epoch in epochs]
     assert crops.epoch(6) == 2
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -10,9 +11,8 @@ import pytest
 from PIL import Image
 
 from segmentation.data import PairList, PictureFolder, Shapes, VOCLayout
-from segmentation.data.masks import Decoder, decide, look
-from segmentation.data.pairs import Pair, in_folders, in_list
-from segmentation.data.samples import scan
+from segmentation.data.masks import decide, look
+from segmentation.data.pairs import in_folders, in_list, in_voc
 from segmentation.data.split import looks_like_video, natural, split
 from segmentation.palette import VOC, Classes, numbered, write_palette_png
 from shared.config import from_json, to_json
@@ -22,64 +22,15 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 BAD, CAMVID = DATA / "bad", DATA / "camvid"
 
 
-def manifest(kinds):
-    if not BAD.is_dir():
-        return []
-    with (BAD / "manifest.csv").open(encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if row["kind"] in kinds]
-
-
-ROWS, MASKS = manifest(("image", "mask")), manifest(("mask",))
-needs_bad = pytest.mark.skipif(not ROWS, reason=f"{BAD} is not there")
+needs_bad = pytest.mark.skipif(not BAD.is_dir(), reason=f"{BAD} is not there")
 needs_camvid = pytest.mark.skipif(not CAMVID.is_dir(), reason=f"{CAMVID} is not there")
-# hidden files in silence, which the manifest's note allows
-DIFFERENT = {"images/._good_reference.jpg": "pass over in silence"}
-
-
-@needs_bad
-@pytest.mark.parametrize("row", MASKS, ids=[row["file"] for row in MASKS])
-def test_each_odd_mask_alone_fares_as_the_manifest_says(row):
-    mask = BAD / row["file"]
-    image = BAD / "images" / f"{mask.stem}.jpg"
-    if not image.exists():
-        assert row["alone"] == "load"
-        assert Decoder(numbered(4)).read(mask).max() == 3
-        return
-    pair = Pair(mask.stem, image, mask)
-    if row["alone"] == "clear error":
-        with pytest.raises(InputError) as caught:
-            scan([pair], numbered(4))
-        assert "\n" not in str(caught.value)
-        assert f"{mask}: " in str(caught.value)
-        assert "; " in str(caught.value)
-        return
-    found = scan([pair], numbered(4))
-    assert bool(found.remarks) == (row["alone"] == "load with warning")
-    ids = found.samples[0].read()[1]
-    assert set(np.unique(ids)) <= {0, 1, 2, 3, 255}
 
 
 @pytest.fixture(scope="module")
 def bad():
-    if not ROWS:
+    if not BAD.is_dir():
         pytest.skip(f"{BAD} is not there")
     return PictureFolder(root=str(BAD)).load(0)
-
-
-@pytest.mark.parametrize("row", ROWS, ids=[row["file"] for row in ROWS])
-def test_each_odd_file_in_a_folder_fares_as_the_manifest_says(row, bad):
-    path = BAD / row["file"]
-    used = [sample for sample in bad.train if path in (sample.pair.image, sample.pair.mask)]
-    refused = [line for line in bad.refused if line.startswith(f"{path}: ") or f" and {path.name} have" in line]
-    remarks = [line for line in bad.remarks if line.startswith(f"{path}: ")]
-    fate = {
-        (1, 0): "use with warning" if remarks else "use",
-        (0, 1): "skip with warning",
-        (0, 0): "pass over in silence",
-    }
-    wanted = DIFFERENT.get(row["file"], row["in_folder"])
-    assert fate[len(used), len(refused)] == wanted.replace("clear error", "skip with warning")
-    assert all("\n" not in line and "; " in line for line in refused)
 
 
 @needs_bad
@@ -449,3 +400,32 @@ def test_sources_go_through_json(source):
         data: Source
 
     assert from_json(Holder, to_json(Holder(source))).data == source
+
+
+def test_a_list_may_lead_anywhere_and_a_remark_says_so(tmp_path, pictures):
+    inside, table = tmp_path / "lists", tmp_path / "lists" / "pairs.txt"
+    inside.mkdir()
+    table.write_text(f"{pictures}/images/0.png,{pictures}/masks/0.png\n")
+    data = PairList(path=str(table)).load(0)
+    assert len(data.train) == 1
+    assert any("2 of its files lie outside of its folder" in remark for remark in data.remarks)
+
+
+@pytest.mark.parametrize("name", ["../JPEGImages/../../secret", "/etc/secret", "a\0b", "..", ".", "x/../../secret"])
+def test_a_voc_list_does_not_lead_out_of_its_folder(tmp_path, name):
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Segmentation" / "train.txt").write_text(f"good\n{name}\n")
+    found = in_voc(tmp_path, "train")
+    assert [pair.name for pair in found.pairs] == ["good"]
+    assert len(found.refused) == 1
+    assert found.refused[0].isprintable()
+
+
+def test_a_link_to_itself_is_left_out(tmp_path, pictures):
+    shutil.copytree(pictures, tmp_path / "data")
+    (tmp_path / "data" / "images" / "0.png").unlink()
+    (tmp_path / "data" / "images" / "0.png").symlink_to("0.png")
+    data = PictureFolder(root=str(tmp_path / "data")).load(0)
+    assert len(data.train) == 11
+    assert "cannot be opened" in data.refused[0]

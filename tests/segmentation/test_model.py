@@ -16,6 +16,7 @@ from segmentation.networks import DeepLabV3, DeepLabV3Plus, PoolFree
 from segmentation.palette import VOC, Classes, numbered
 from segmentation.transforms import Normalisation
 from shared.errors import InputError
+from shared.training import checkpoint
 
 CONFIG = ModelConfig(
     network=DeepLabV3(depth=18, width=8, channels=8, auxiliary=True),
@@ -66,8 +67,8 @@ def test_loading_draws_no_random_number(tmp_path: Path) -> None:
 
 
 def damage(folder: Path, what: str) -> Path:
-    config, weights = folder / "config.json", folder / "model.safetensors"
-    values = json.loads(config.read_text())
+    weights = folder / "model.safetensors"
+    values = checkpoint.load_config(folder)
     match what:
         case "no folder":
             return folder / "gone"
@@ -89,7 +90,7 @@ def damage(folder: Path, what: str) -> Path:
             del values["model"]
         case "huge":
             values["model"]["network"]["width"] = 10**9
-    config.write_text(json.dumps(values))
+    checkpoint.save_config(folder, values)
     return folder
 
 

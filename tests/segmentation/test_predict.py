@@ -1,5 +1,6 @@
 """A prediction: an id for every pixel of any picture, and files that viewers and programs understand."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,17 @@ def test_probabilities_that_are_saved_come_back(model, tmp_path: Path) -> None:
 
 def test_shares_are_those_of_the_ids() -> None:
     assert seen(np.array([[0, 0], [1, 4]], np.uint8)).shares.tolist() == [0.5, 0.25, 0, 0, 0.25]
+
+
+def test_writing_probabilities_takes_no_memory_of_their_size(tmp_path):
+    shape = (4, 500, 500)
+    probabilities = np.random.default_rng(0).random(shape).astype(np.float16)
+    blank = np.zeros((500, 500), np.uint8)
+    prediction = Prediction(blank, np.repeat(blank[..., None], 3, 2), CLASSES, probabilities)
+    tracemalloc.start()
+    try:
+        prediction.save_probabilities(tmp_path / "a.npy")
+        assert tracemalloc.get_traced_memory()[1] < probabilities.nbytes / 4
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(np.load(tmp_path / "a.npy"), probabilities)

@@ -19,7 +19,7 @@ from segmentation.cli import main
 from segmentation.model import ModelConfig, SegmentationModel
 from segmentation.networks import PoolFree
 from segmentation.palette import numbered
-from segmentation.serve import LIMITS, PREDICT, page, predictor
+from segmentation.serve import PREDICT, limits, page, predictor
 from shared.errors import InputError
 from tests.browser import Browser
 from tests.serving import serving
@@ -35,7 +35,7 @@ def model():
 
 
 def running(model):
-    return serving(page(model, "<my model>"), {PREDICT: predictor(model)}, LIMITS)
+    return serving(page(model, "<my model>"), {PREDICT: predictor(model)}, limits())
 
 
 def pixels(height=40, width=60):
@@ -49,7 +49,7 @@ def encoded(array, kind="PNG", **options):
 
 
 def post(server, content):
-    sent = urllib.request.Request(server.url.rstrip("/") + PREDICT, data=content, method="POST")
+    sent = urllib.request.Request(server.url + PREDICT, data=content, method="POST")
     try:
         with urllib.request.urlopen(sent, timeout=20) as answer:
             return answer.status, json.load(answer)
@@ -98,7 +98,7 @@ REFUSED = {
     "a text": (b"hello\n" * 50, "is not one of PNG"),
     "a page": (b"<!doctype html><p>", "is an HTML page"),
     "a bomb": (claiming(50_000, 50_000), "2,500,000,000 pixels"),
-    "a smaller bomb": (claiming(9000, 9000), "up to 25,000,000 are read"),
+    "a smaller bomb": (claiming(9000, 9000), "25,000,000 are the most here"),
     "a picture cut off": (encoded(pixels())[:-2000], "damaged or cut off"),
     "more lines than there are": (claiming(4000, 4000), "damaged or cut off"),
     "a postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not one of PNG"),

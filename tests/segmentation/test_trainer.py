@@ -57,11 +57,9 @@ def test_training_learns(tmp_path):
     assert SegmentationModel.from_pretrained(tmp_path / "run").classes.count == 4
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@pytest.mark.parametrize("workers", [0, 2])
-def test_resume_equals_no_interruption_bit_for_bit(tmp_path, optimizer, workers):
-    run = replace(RUN, train=replace(RUN.train, optimizer=optimizer, workers=workers, loss=Sum()))
-    trainer.start(replace(run, train=replace(run.train, workers=1)), tmp_path / "whole", replace(QUIET, steps=16))
+def test_resume_equals_no_interruption_bit_for_bit_with_sgd(tmp_path):
+    run = replace(RUN, train=replace(RUN.train, optimizer="sgd", loss=Sum()))
+    trainer.start(run, tmp_path / "whole", replace(QUIET, steps=16))
 
     class Died(Exception):
         pass

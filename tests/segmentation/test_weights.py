@@ -5,6 +5,7 @@ import os
 import pickle
 import warnings
 from collections import OrderedDict
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,37 @@ def test_a_checkpoint_cut_anywhere_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError) as error:
             read_published(tmp_path / "cut.pth")
         one_line(error, tmp_path / "cut.pth")
+
+
+def test_an_archive_with_a_flipped_bit_in_a_tensor_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.arange(500.0)}, tmp_path / "w.pth")
+    content = bytearray((tmp_path / "w.pth").read_bytes())
+    content[content.index(torch.tensor([7.0, 8.0]).numpy().tobytes())] ^= 1
+    (tmp_path / "w.pth").write_bytes(content)
+    assert not torch.equal(torch.load(tmp_path / "w.pth", weights_only=True)["a"], torch.arange(500.0))  # unnoticed
+    with pytest.raises(InputError, match="damaged, a checksum is wrong; download it again") as error:
+        read_published(tmp_path / "w.pth")
+    one_line(error, tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_name_that_tells_the_sha_256_is_held_to_it(tmp_path: Path, zipped: bool) -> None:
+    torch.save({"a": torch.arange(500.0)}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    content = (tmp_path / "w.pth").read_bytes()
+    named = tmp_path / f"deeplabv3_resnet50_coco-{sha256(content).hexdigest()[:8]}.pth"
+    named.write_bytes(content)
+    assert read_published(named).keys() == {"a"}
+    named.write_bytes(content + b"\0")
+    with pytest.raises(InputError, match="damaged, its SHA-256 begins with") as error:
+        read_published(named)
+    one_line(error, named)
+
+
+def test_views_that_claim_the_same_bytes_over_and_over_are_refused(tmp_path: Path) -> None:
+    weights = torch.zeros(10_000)
+    torch.save({f"a{at}": weights for at in range(9)}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match="its tensors are larger than the file"):
+        read_published(tmp_path / "w.pth")
 
 
 def test_a_torchscript_archive_is_refused(tmp_path: Path) -> None:

@@ -9,15 +9,20 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from shared import sealed
 from shared.errors import InputError
 from shared.training.average import WeightAverage
 from shared.training.checkpoint import (
     CONFIG,
     MODEL,
+    PREVIOUS,
     RESUME,
+    clear,
+    faults,
     load_config,
     load_training,
     load_weights,
+    resumable,
     save_config,
     save_model,
     save_training,
@@ -130,7 +135,7 @@ def test_a_model_and_its_config_come_back(folder: Path) -> None:
 
 def test_a_checkpoint_is_two_plain_files_and_one_to_resume(folder: Path) -> None:
     assert sorted(entry.name for entry in folder.iterdir()) == sorted([CONFIG, MODEL, RESUME])
-    assert json.loads((folder / CONFIG).read_text()) == {"format": 1, "model": {"width": 5}}
+    assert json.loads((folder / CONFIG).read_text()).keys() == {"format", "model", "seal"}
     assert safetensors.torch.load_file(folder / MODEL).keys() == fresh().model.state_dict().keys()
 
 
@@ -162,15 +167,17 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     refused(r"resume\.safetensors: no such file", resume, tmp_path, fresh())
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1]", b"{}", b'{"format": 2}', b"null"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[1]", b"{}", b'{"format": 3}', b'{"format": 2}', b"null"]
+)
 def test_a_config_that_is_damaged_or_from_elsewhere_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / CONFIG).write_bytes(content)
-    refused(r"config\.json: (cannot be read|not of this toolkit's format)", load_config, tmp_path)
+    refused(r"config\.json: (cannot be read|not of this toolkit's format|not as it was written)", load_config, tmp_path)
 
 
 def test_a_config_is_refused_if_its_format_is_of_another_version(tmp_path: Path) -> None:
     save_config(tmp_path, {"a": 1})
-    (tmp_path / CONFIG).write_text((tmp_path / CONFIG).read_text().replace('"format": 1', '"format": 99'))
+    (tmp_path / CONFIG).write_text((tmp_path / CONFIG).read_text().replace('"format": 2', '"format": 99'))
     refused("another version", load_config, tmp_path)
 
 
@@ -229,3 +236,73 @@ def test_saving_weights_replaces_them_and_leaves_the_config(folder: Path) -> Non
     load_weights(folder, model)
     assert same(model.state_dict(), other.state_dict())
     assert load_config(folder) == {"model": {"width": 5}}
+
+
+def test_a_config_that_was_changed_is_refused_unless_its_owner_says_so(tmp_path: Path) -> None:
+    save_config(tmp_path, {"rate": 0.125, "names": ["zoë"]})
+    assert load_config(tmp_path) == {"rate": 0.125, "names": ["zoë"]}
+    values = json.loads((tmp_path / CONFIG).read_text())
+    (tmp_path / CONFIG).write_text(json.dumps({**values, "rate": 0.25}))
+    refused('not as it was written; .* set its "seal" to null', load_config, tmp_path)
+    (tmp_path / CONFIG).write_text(json.dumps({**values, "rate": 0.25, "seal": None}))
+    assert load_config(tmp_path)["rate"] == 0.25
+    (tmp_path / CONFIG).write_text(json.dumps({"format": 2, "rate": 0.25}))
+    refused("not as it was written", load_config, tmp_path)
+
+
+def test_folders_from_before_there_were_seals_are_read(folder: Path) -> None:
+    (folder / CONFIG).write_text(json.dumps({"format": 1, "model": {"width": 5}}))
+    for name, metadata in ((MODEL, {"format": "pt"}), (RESUME, {"state": '{"step": 7, "updates": 3}'})):
+        safetensors.torch.save_file(safetensors.torch.load_file(folder / name), folder / name, metadata)
+    assert load_config(folder) == {"model": {"width": 5}}
+    run = fresh(seed=1)
+    load_weights(folder, run.model)
+    resume(folder, run)
+    assert training_state(folder) == {"step": 7}
+    assert run.average.updates == 3
+
+
+def test_the_same_checkpoint_is_the_same_bytes(tmp_path: Path) -> None:
+    run = fresh()
+    run.steps(2)
+    one, other = (saved(tmp_path / name, run) for name in ("one", "other"))
+    for path in one.iterdir():
+        assert path.read_bytes() == (other / path.name).read_bytes()
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_the_user_is_told(folder: Path) -> None:
+    run = fresh()
+    load_training(folder, run.model, run.average, run.optimizer)
+    before = {name: value.clone() for name, value in run.tensors().items()}
+    run.steps(2)
+    save_training(folder, run.model, run.average, run.optimizer, {"step": 9})
+    assert faults(folder) == []
+    for name in (RESUME, MODEL):
+        content = bytearray((folder / name).read_bytes())
+        content[-1] ^= 1
+        (folder / name).write_bytes(content)
+    other = fresh(seed=1)
+    assert load_training(folder, other.model, other.average, other.optimizer)["step"] == 7
+    assert same(other.tensors(), before)
+    last, model = faults(folder)
+    assert last == f"{folder / RESUME} is damaged: going on from the one before it, step 7"
+    assert model == f"{folder / MODEL} is damaged: written anew"
+    refused(r"model\.safetensors: damaged .*; train --resume .* writes it anew", load_weights, folder, other.model)
+    (folder / PREVIOUS).unlink()
+    refused(r"resume\.safetensors: damaged", resume, folder, other)
+
+
+def test_clearing_leaves_nothing_to_fall_back_to(folder: Path) -> None:
+    save_training(folder, *vars(fresh()).values(), {"step": 9})
+    assert resumable(folder)
+    clear(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_headers_and_counts_are_held_to_limits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = fresh().model
+    monkeypatch.setattr(sealed.TENSORS, "most", 8)
+    refused("holds 9 tensors, over the limit of 8; .* --limit weights-tensors=9", load_weights, folder, model)
+    length = 5 * 2**20
+    (folder / MODEL).write_bytes(length.to_bytes(8, "little") + b"{" + b" " * length)
+    refused("has a header of 5,242,880 bytes, over the limit", load_weights, folder, model)

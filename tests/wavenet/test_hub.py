@@ -54,7 +54,7 @@ def test_an_exported_run_is_the_run_s_model_and_a_card(run, tmp_path, capsys):
     assert set(files(out)) == FILES
     assert "hf upload USER/voice" in capsys.readouterr().out
     assert same_answers(WaveNet.from_pretrained(run), WaveNet.from_pretrained(out))
-    assert json.loads((out / checkpoint.CONFIG).read_text()).keys() == {"format", "model"}
+    assert json.loads((out / checkpoint.CONFIG).read_text()).keys() == {"format", "model", "seal"}
     assert (out / checkpoint.MODEL).read_bytes() == (run / checkpoint.MODEL).read_bytes()
 
 

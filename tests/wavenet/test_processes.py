@@ -9,7 +9,6 @@ import time
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -24,9 +23,7 @@ from tests.wavenet.test_trainer import QUIET, RUN, assert_same
 from wavenet import trainer
 from wavenet.cli import main
 from wavenet.commands.train import finished
-from wavenet.data import Plucks, Recordings
-from wavenet.data.plucks import melody
-from wavenet.wav import WavWriter
+from wavenet.data import Plucks
 
 # With 256 targets a code that 1 in 256 of them has would begin with the gradient 0, of which Adam makes steps of noise.
 SHARED = replace(RUN, data=Plucks(minutes=0.2), train=replace(RUN.train, batch=3, targets=250))
@@ -101,16 +98,6 @@ def test_accumulated_batches_are_shared_as_one(alone, tmp_path):
     assert distance(alone, tmp_path / "one") < 1e-6
     assert as_team(2, trainer.start, run, tmp_path / "two", PLAN) == [0, 0]
     assert distance(alone, tmp_path / "two") < 1e-6
-
-
-def test_excerpts_past_the_end_of_a_recording_count_as_much_as_they_hold(tmp_path):
-    for at, seconds in enumerate((0.01, 0.02, 0.9, 0.004, 0.5, 0.013)):
-        with WavWriter(tmp_path / f"{at}.wav") as file:
-            file.write(melody(seconds, np.random.default_rng(at)))
-    run = replace(SHARED, data=Recordings(path=str(tmp_path)))
-    trainer.start(run, tmp_path / "one", PLAN)
-    assert as_team(2, trainer.start, run, tmp_path / "two", PLAN) == [0, 0]
-    assert distance(tmp_path / "one", tmp_path / "two") < 1e-6
 
 
 def test_bfloat16_products_differ_by_their_own_rounding(tmp_path):

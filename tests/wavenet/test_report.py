@@ -14,6 +14,7 @@ from PIL import Image
 
 from shared.config import to_json
 from shared.errors import InputError
+from shared.training import checkpoint
 from tests.browser import Browser
 from tests.melodies import write_melodies
 from tests.wavenet.command_line import TINY, one_line_error
@@ -97,18 +98,18 @@ def test_the_same_run_makes_the_same_page(copy):
 
 def test_without_clips_neither_model_nor_data_are_touched(copy, tmp_path):
     (copy / "model.safetensors").write_bytes(b"")
-    config = json.loads((copy / "config.json").read_text())
+    config = checkpoint.load_config(copy)
     config["data"]["path"] = str(tmp_path / "gone")
-    (copy / "config.json").write_text(json.dumps(config))
+    checkpoint.save_config(copy, config)
     page = report(copy, clips=0)
     assert len(waves(page, tmp_path)) == 1
     assert "How it sounds" not in words(page)
 
 
 def test_data_that_are_gone_are_said_to_be_and_the_model_is_heard_all_the_same(copy, tmp_path):
-    config = json.loads((copy / "config.json").read_text())
+    config = checkpoint.load_config(copy)
     config["data"]["path"] = str(tmp_path / "gone")
-    (copy / "config.json").write_text(json.dumps(config))
+    checkpoint.save_config(copy, config)
     page = report(copy, clips=2, seconds=0.05)
     assert re.search(r"the run's data cannot be read now \([^)]*gone", words(page))
     assert [len(wave) for wave in waves(page, tmp_path)][:2] == [800, 800]
@@ -118,9 +119,9 @@ def test_data_that_have_changed_are_said_to_have(run, recordings, tmp_path):
     other, folder = shutil.copytree(recordings, tmp_path / "other"), shutil.copytree(run, tmp_path / "run")
     with wav.WavWriter(other / "new.wav") as file:
         file.write(melody(0.5, np.random.default_rng(9)))
-    config = json.loads((folder / "config.json").read_text())
+    config = checkpoint.load_config(folder)
     config["data"]["path"] = str(other)
-    (folder / "config.json").write_text(json.dumps(config))
+    checkpoint.save_config(folder, config)
     assert "The data are not what they were" in words(report(folder, clips=1, seconds=0.05))
 
 

@@ -1,11 +1,6 @@
 """A run is its folder: it can be stopped, killed and resumed, and ends as if nothing had happened."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +9,7 @@ import safetensors.torch
 import torch
 
 from shared.errors import InputError
+from shared.run_report import PAGE
 from shared.training import checkpoint, session
 from shared.training.settings import Plan
 from wavenet import trainer
@@ -68,9 +64,8 @@ def test_training_learns(tmp_path):
     assert isinstance(WaveNet.from_pretrained(tmp_path / "run"), WaveNet)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_resume_equals_no_interruption_bit_for_bit(tmp_path, precision):
-    run = replace(RUN, train=replace(RUN.train, precision=precision))
+def test_resume_equals_no_interruption_bit_for_bit_in_bfloat16(tmp_path):
+    run = replace(RUN, train=replace(RUN.train, precision="bfloat16"))
     trainer.start(run, tmp_path / "whole", replace(QUIET, steps=30))
 
     # The same budget, but the process "dies" at step 13 with its last checkpoint at step 10.
@@ -108,10 +103,12 @@ def test_steps_on_resume_are_the_new_total_and_minutes_are_added(tmp_path):
 
 def test_a_folder_with_something_in_it_is_not_written_to(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / PAGE).write_text("a report of an older run")
     with pytest.raises(InputError, match=r"not empty.*--resume.*--overwrite"):
         trainer.start(RUN, tmp_path, replace(QUIET, steps=1))
     trainer.start(RUN, tmp_path, replace(QUIET, steps=1), overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    assert not (tmp_path / PAGE).exists()
 
 
 def test_a_file_that_vanishes_during_training_costs_nothing(tmp_path):
@@ -151,82 +148,3 @@ def test_a_saved_model_is_not_a_run(tmp_path):
     WaveNet(RUN.model).save_pretrained(tmp_path / "model")
     with pytest.raises(InputError, match="not a training run"):
         trainer.resume(tmp_path / "model", replace(QUIET, steps=1))
-
-
-TRAIN_FOR_EVER = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-from tests.wavenet.test_trainer import QUIET, RUN
-from wavenet import trainer
-run = replace(RUN, train=replace(RUN.train, save_every=1))
-folder = Path(sys.argv[1])
-plan = replace(QUIET, minutes=5)
-outcome = trainer.resume(folder, plan) if (folder / "resume.safetensors").exists() else trainer.start(run, folder, plan)
-sys.exit(130 if outcome.interrupted else 0)
-"""
-
-
-def started(folder, wait_for):
-    process = subprocess.Popen([sys.executable, "-c", TRAIN_FOR_EVER, str(folder)], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not wait_for(folder):
-        assert process.poll() is None, process.stderr.read().decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return process
-
-
-def test_a_signal_saves_and_ends(tmp_path):
-    process = started(tmp_path / "run", lambda run: (run / "resume.safetensors").exists())
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 130
-    step = checkpoint.training_state(tmp_path / "run")["step"]
-    assert trainer.resume(tmp_path / "run", replace(QUIET, steps=step + 1)).step == step + 1
-
-
-KILL_WHILE_SAVING = """
-import os, sys, threading, time
-from pathlib import Path
-import torch
-from shared.training import checkpoint
-from shared.training.average import WeightAverage
-from wavenet.model import PRESETS, WaveNet
-folder = Path(sys.argv[1])
-folder.mkdir(exist_ok=True)
-torch.set_num_threads(1)
-model = WaveNet(PRESETS["base"])
-average = WeightAverage(model)
-optimizer = torch.optim.AdamW(model.parameters())
-checkpoint.save_config(folder, {})
-checkpoint.save_weights(folder, model)
-checkpoint.save_training(folder, model, average, optimizer, {"step": 0})
-for delay in map(float, sys.argv[2:]):  # fork: each kill hits a process that does nothing but save
-    child = os.fork()
-    if child == 0:
-        step = 0
-        while True:
-            step += 1
-            checkpoint.save_weights(folder, model)
-            checkpoint.save_training(folder, model, average, optimizer, {"step": step})
-    time.sleep(delay)
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    checkpoint.load_weights(folder, model)
-    checkpoint.load_training(folder, model, average, optimizer)
-    print("whole", len(list(folder.glob(".*.part"))))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_kill_during_saving_always_leaves_a_loadable_checkpoint(tmp_path):
-    delays = [f"{0.02 + 0.0137 * at % 0.11:.4f}" for at in range(20)]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILL_WHILE_SAVING, str(tmp_path / "run"), *delays],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    lines = done.stdout.splitlines()
-    assert len([line for line in lines if line.startswith("whole")]) == 20, done.stderr[-2000:]
-    torn = int(lines[-1].split()[1])
-    assert torn > 0, "no kill hit a save: the test proved nothing"

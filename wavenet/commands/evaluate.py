@@ -71,7 +71,8 @@ def run(arguments: Namespace) -> int:
         conditions.check(chosen)
         sounds = stretches(chosen, number)
         names = [Path(track.name).name for track in sounds]
-        places = targets(Path(arguments.out), names, makers(model.config), arguments.force) if arguments.out else None
+        read, out = [whole(track)[0].name for track in everything], arguments.out
+        places = targets(Path(out), names, makers(model.config), arguments.force, read) if out else None
         speakers = [labels.get(whole(track)[0].name, "") for track in chosen]
         by_speaker = bits_by_group(
             model, chosen, speakers, conditions=conditions, progress=lambda done, total: line.update(done / total)

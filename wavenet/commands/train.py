@@ -16,7 +16,7 @@ from shared.files import numbered
 from shared.training import checkpoint
 from shared.training.processes import leading, started
 from shared.training.progress import clock
-from shared.training.session import claim, saved
+from shared.training.run_folder import claim, saved
 from shared.training.settings import only_resuming, plan_of, settled
 from wavenet import trainer
 from wavenet.data import Recordings, Source, torchaudio_sets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from wavenet.data.conditions import read_frames
 from wavenet.data.folder import ENDINGS
 from wavenet.growing import Growing, check_resumed_alone, draw, groups, resume
 from wavenet.mel import Mel
+from wavenet.mel_fitting import fits
 from wavenet.model import WaveNet
 from wavenet.note import Note, beside, fingerprint, weights_of
 from wavenet.sampler import AT_ONCE
@@ -64,6 +66,7 @@ def _clips(arguments: Namespace) -> list[Growing]:
             speaker=speakers[number % len(speakers)] if speakers else None,
             input=str(path.resolve()),
             input_fingerprint=fingerprint(path),
+            fits=isinstance(mel, Mel) and fits(mel) and not arguments.as_drawn,
             waiting=True,
         )
         clips.append(Growing(target, note, model, arguments.engine))
@@ -104,9 +107,10 @@ def _targets(out: Path, is_named_folder: bool, inputs: Sequence[Path], force: bo
         if twice:
             raise InputError(f"{twice[0]}: two inputs would be written there; give them apart")
     made(folder)
-    for target, path in zip(targets, inputs, strict=True):
-        if target.exists() and target.resolve() == path.resolve():
-            raise InputError(f"{target}: is the input itself; choose another place")
+    read = {os.path.realpath(path) for path in inputs}
+    for target in targets:
+        if os.path.realpath(target) in read:
+            raise refusal(target, "is one of the inputs", "choose another place")
         for there in (target, beside(target)):
             if there.exists() and not force:
                 raise InputError(f"{there}: exists already; choose another name or pass --force")

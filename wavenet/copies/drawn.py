@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from wavenet import wav
 from wavenet.audio import RATE
 from wavenet.copies.griffin_lim import griffin_lim
 from wavenet.data.conditions import Conditions
 from wavenet.data.tracks import Part, Track
 from wavenet.distributions import Categorical
 from wavenet.mel import Mel
+from wavenet.mel_fitting import fitted
 from wavenet.model import WaveNet, WaveNetConfig
 from wavenet.sampler import AT_ONCE, stream
 
+AS_DRAWN, ROUND_TRIP = "model, as drawn", "mu-law round trip"
 LONGEST = 7.5  # seconds of a recording that are copied: eight of them are a minute
 
 
@@ -53,6 +56,8 @@ def copies(
 ) -> Iterator[Copies]:
     """Copies of tracks: by the model, by mu-law alone, and by Griffin-Lim where frames are a mel spectrogram.
 
+    To that the model's are fitted, as ``wavenet vocode`` does; beside them stand those as they were drawn.
+
     Mu-law is that of the model where it predicts codes, else that of 256 codes: 8 bits, with which vocoders began.
 
     The first track takes ``seed`` and each one the next, as in ``wavenet vocode``; ``choices`` go to
@@ -75,10 +80,12 @@ def copies(
         drawn = torch.cat(blocks, dim=1).numpy()
         for track, wave in zip(group, drawn, strict=True):
             recording = track.read(0, track.samples)
-            sounds = [recording, wave[: track.samples], mu_law.quantise(torch.from_numpy(recording)).numpy()]
+            ours, round_trip = wave[: track.samples], mu_law.quantise(torch.from_numpy(recording)).numpy()
+            sounds = [recording, ours, round_trip]
             if isinstance(mel, Mel):
                 frames = mel.of_track(track, 0, mel.count(track.samples))
-                sounds.append(griffin_lim(frames, mel, track.samples).numpy())
+                ours = fitted(torch.from_numpy(wav.as_written(ours)), frames, mel).numpy()
+                sounds = [recording, ours, *sounds[1:], griffin_lim(frames, mel, track.samples).numpy()]
             yield Copies(Path(track.name).name, dict(zip(makers(model.config), sounds, strict=True)))
 
 
@@ -86,6 +93,8 @@ def makers(config: WaveNetConfig) -> tuple[str, ...]:
     """What the sounds of ``Copies`` are called, the recording first.
 
     >>> makers(WaveNetConfig(frames=Mel()))
-    ('recording', 'model', 'mu-law round trip', 'Griffin-Lim')
+    ('recording', 'model', 'model, as drawn', 'mu-law round trip', 'Griffin-Lim')
     """
-    return ("recording", "model", "mu-law round trip", *(["Griffin-Lim"] if isinstance(config.frames, Mel) else []))
+    if not isinstance(config.frames, Mel):
+        return "recording", "model", ROUND_TRIP
+    return "recording", "model", AS_DRAWN, ROUND_TRIP, "Griffin-Lim"

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import refusal
-from shared.folders import made
+from shared.folders import fitting, made
 from wavenet.copies.drawn import Copies
 from wavenet.wav import WavWriter
 
 
-def targets(folder: Path, files: Sequence[str], makers: Sequence[str], force: bool) -> list[dict[str, Path]]:
-    """Where the sounds of each file go, by maker; the folder is made. InputError for what is in the way."""
+def targets(
+    folder: Path, files: Sequence[str], makers: Sequence[str], force: bool, inputs: Sequence[str] = ()
+) -> list[dict[str, Path]]:
+    """Where the sounds of each file go, by maker; the folder is made.
+
+    InputError for what is in the way: with ``force`` only where it is one of the inputs.
+    """
     made(folder)
-    stems = [Path(file).stem for file in files]
-    if len(set(stems)) < len(stems):  # all get a number: if only some did, one could take another's name
+    stems = [fitting(Path(file).stem) for file in files]
+    if len({stem.casefold() for stem in stems}) < len(stems):  # all get a number, or one could take another's name
         stems = [f"{at}-{stem}" for at, stem in enumerate(stems, 1)]
     found = [{maker: folder / f"{stem}-{_plain(maker)}.wav" for maker in makers} for stem in stems]
+    read = {os.path.realpath(path) for path in inputs}
     for path in (path for each in found for path in each.values()):
+        if os.path.realpath(path) in read:
+            raise refusal(path, "is one of the recordings", "choose another folder")
         if path.exists() and not force:
             raise refusal(path, "exists already", "choose another folder or pass --force")
     return found
@@ -32,4 +41,4 @@ def keep(copies: Copies, places: dict[str, Path]) -> None:
 
 
 def _plain(maker: str) -> str:
-    return maker.lower().replace(" ", "-")
+    return maker.lower().replace(",", "").replace(" ", "-")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,13 +11,15 @@ import numpy as np
 import torch
 
 from shared.errors import InputError, refusal, shown
+from shared.tables import rows_of
 from wavenet.conditioning import Condition, Frames, window
 from wavenet.data.tracks import Part, Track
+from wavenet.limits import FEATURES
 from wavenet.mel import Mel
 from wavenet.model import WaveNetConfig
 
 FIELDS = re.compile(r"[_\-. ]+")
-MOST_BYTES = 2**31  # of a file of frames
+AT_ONCE = 2**16  # frames looked at
 SLACK = 4  # frames that a file may hold more or fewer than its recording makes: tools differ at the ends
 
 
@@ -92,15 +94,18 @@ def whole(track: Track) -> tuple[Track, int]:
 def mapped(path: Path) -> np.ndarray:
     """The array of a .npy file, mapped into memory; InputError for what is none."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise refusal(path, f"is larger than {MOST_BYTES:,} bytes", "cut it into pieces")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # before opening: a named pipe would wait for ever
+            raise refusal(path, "is a folder" if path.is_dir() else "is no regular file", "give a .npy file")
+        FEATURES.hold(path, status.st_size, "has {} bytes", "cut it into pieces")
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise refusal(path, "no such file", "frames lie in NAME.npy for each recording NAME") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise refusal(
-            path, f"is no .npy file of numbers ({' '.join(str(error).split())[:80]})", "save an array"
-        ) from None
+    except InputError:
+        raise
+    except Exception as error:  # numpy parses a header as Python does, and fails in as many ways
+        text = " ".join(str(error).split())[:80]
+        raise refusal(path, f"is no .npy file of numbers ({text})", "save an array") from None
     if not isinstance(stored, np.ndarray):
         stored.close()
         raise refusal(path, "is an archive of arrays", "save one array, by numpy.save")
@@ -117,7 +122,7 @@ def read_frames(path: Path, frames: Frames, *, whole: bool = True) -> np.ndarray
         shape = " × ".join(map(str, stored.shape)) or "no axes"
         wanted = f"floats, {frames.channels} channels × frames"
         raise refusal(path, f"holds {stored.dtype} of {shape}", f"{wanted} are needed; transpose or convert it")
-    if whole and not np.isfinite(stored).all():
+    if whole and not all(np.isfinite(stored[:, at : at + AT_ONCE]).all() for at in range(0, stored.shape[1], AT_ONCE)):
         raise refusal(path, "holds numbers that are NaN or infinite", "compute it again")
     return stored
 
@@ -131,12 +136,17 @@ def labels_of(tracks: Sequence[Track], by: str) -> dict[str, str]:
     second is its label. InputError where that fails.
     """
     files = sorted({whole(track)[0].name for track in tracks})
+    names_decide = by in ("folder", "name") or by.startswith("name:")
     if by == "folder":
         found = {file: Path(file).parent.name for file in files}
-    elif by == "name" or by.startswith("name:"):
+    elif names_decide:
         found = _from_names(files, by.partition(":")[2])
     else:
         found = _from_table(files, Path(by))
+    for file, label in found.items():
+        if not label.isprintable():  # labels are said in messages and tables
+            reason = f"the label {shown(label)} of {shown(Path(file).name)} holds control characters"
+            raise refusal(Path(file if names_decide else by), reason, "change it")
     return found
 
 
@@ -164,18 +174,10 @@ def _from_names(files: Sequence[str], number: str) -> dict[str, str]:
 
 
 def _from_table(files: Sequence[str], path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise refusal(path, "no such file", "--speakers takes name, name:N, folder or a table of files") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise refusal(path, f"cannot be read ({error})", "give a CSV or TSV file in UTF-8") from None
-    try:
-        rows = [row for row in csv.reader(text.splitlines(), delimiter="\t" if "\t" in text else ",") if len(row) >= 2]
-    except csv.Error as error:
-        raise refusal(path, f"is no table ({error})", "give a CSV or TSV file in UTF-8") from None
+    if not path.exists():
+        raise refusal(path, "no such file", "--speakers takes name, name:N, folder or a table of files")
     table: dict[str, str] = {}
-    for name, label, *_ in rows:
+    for name, label, *_ in (row for row in rows_of(path, "give a CSV or TSV file in UTF-8", "\t,") if len(row) >= 2):
         key = name.strip().replace("\\", "/").removeprefix("./")
         if table.setdefault(key, label.strip()) != label.strip():
             raise refusal(

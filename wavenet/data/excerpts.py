@@ -67,6 +67,11 @@ class Excerpts:
             places = [self._place(first + item) for item in items]
             yield batch_of(places, self.context, self.targets, self.conditions if places else None)
 
+    def names(self, step: int, batches: int = 1) -> list[str]:
+        """The tracks that step ``step`` sees, which takes so many batches; all processes' together."""
+        count = batches * self.size
+        return [self._place(item)[0].name for item in range(step * count, (step + 1) * count)]
+
     def _place(self, item: int) -> tuple[Track, int]:
         epoch, at = divmod(item, self.per_epoch)
         track, start = self._epoch(epoch)[at]

@@ -15,13 +15,6 @@ from wavenet.run import TrainConfig
 FEW = TrainConfig(targets=64, excerpts=4, batch=2, warmup=2, precision="float32")
 
 
-@pytest.fixture(autouse=True)
-def _threads_as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_melodies(tmp_path_factory.mktemp("melodies"), [f"melody {at}" for at in range(4)], 0.5)

@@ -21,13 +21,6 @@ FEW = TrainConfig(targets=64, excerpts=4, batch=2, warmup=1, precision="float32"
 HELD = [ArrayTrack("held", melody(0.25, np.random.default_rng(9)))]
 
 
-@pytest.fixture(autouse=True)
-def _threads_as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_melodies(tmp_path_factory.mktemp("melodies"), [f"melody {at}" for at in range(4)], 0.5)

@@ -15,13 +15,6 @@ from wavenet.cli import main as wavenet
 from wavenet.data.plucks import melody
 
 
-@pytest.fixture(autouse=True)
-def _threads_as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 def voice(pitch, seconds, random):
     time = np.arange(round(seconds * RATE)) / RATE
     pitch *= 2 ** random.uniform(-0.1, 0.1)

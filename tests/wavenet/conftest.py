@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from tests.melodies import write_melodies
 from tests.wavenet.command_line import TINY
@@ -11,13 +10,6 @@ from wavenet.model import WaveNet
 @pytest.fixture(params=[1, 2, 3], ids="kernel {}".format)
 def network(request) -> WaveNet:
     return small_network(kernel_size=request.param)
-
-
-@pytest.fixture(autouse=True)
-def _threads_as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -116,11 +116,14 @@ def litter(folder: Path) -> list[str]:
 
 @cache
 def uninterrupted(craft: Craft) -> tuple[str, float]:
-    """The digest of a run that nothing happens to, and the seconds that it takes."""
-    with TemporaryDirectory() as folder:
-        outcome = trial(lambda: craft.go(Path(folder) / "run"))
-    assert not outcome.fault, outcome.fault
-    return outcome.answer, outcome.seconds
+    """The digest of a run that nothing happens to, and the seconds that it takes when all is compiled and loaded."""
+    seconds = []
+    for _ in range(2):
+        with TemporaryDirectory() as folder:
+            outcome = trial(lambda: craft.go(Path(folder) / "run"))
+        assert not outcome.fault, outcome.fault
+        seconds.append(outcome.seconds)
+    return outcome.answer, min(seconds)
 
 
 def killed_after(step: int) -> AbstractContextManager[Any]:

@@ -31,6 +31,10 @@ TAIL = """
 - Network file systems, and disks that say that data are safe before they are. A power cut is tried on a model of a
   disk that forgets everything not synced, in every order that it may; no plug was pulled.
 - Windows and macOS: written for, not tried.
+- One writer for each folder on Windows, and on file systems that have no locks.
+- That what a C library says by itself, such as libmpg123 of a damaged MP3, names the file; and a library that crashes
+  takes the command with it (of 10,000 spoilt files none did).
+- A `config.json` with plain weights of another program beside it, which have no seal, is taken as it is.
 - A user who may write to the folders that you use, and faults of torch, Pillow and libsndfile inside what passes the
   gates: what a gate lets through is decoded by them.
 """

@@ -26,7 +26,7 @@ RECIPE = Recipe(
     run=Run(
         data=Recordings(path=""),
         model=replace(PRESETS["small"], frames=Mel(predictor=256), output=Gaussian(mixtures=10)),
-        train=TrainConfig(batch=4, targets=2048, learning_rate=8e-3, previews=1),
+        train=TrainConfig(batch=4, targets=2048, learning_rate=4e-3, previews=1),
     ),
     then=("evaluate {run} {data} -o {run}/sounds --force",),
 )

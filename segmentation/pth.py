@@ -20,7 +20,7 @@ import torch
 from shared.errors import InputError, refusal
 from shared.sealed import SIZE, TENSORS
 
-NAMED = re.compile(r"-([0-9a-f]{8,64})\.pth$")
+NAMED = re.compile(r"-(?=[0-9]*[a-f])([0-9a-f]{8,64})\.pth$")  # digits alone are rather a date
 
 
 def read_pth(path: Path) -> Any:

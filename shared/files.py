@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -127,9 +128,9 @@ def remove(*paths: Path) -> None:
         disk.sync_folder(paths[0].parent)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed ``write_file`` left beside its target."""
-    for left in folder.glob(".*.part"):
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what a killed ``write_file`` left in a folder, for files whose names begin so."""
+    for left in folder.glob(f".{glob.escape(name)}*.part"):
         left.unlink(missing_ok=True)
 
 
@@ -152,7 +153,7 @@ def _fill(aside: Path, *content: bytes) -> None:
 def _aside(path: Path) -> Iterator[Path]:
     """A name beside ``path`` for a file on its way there; it is not left behind."""
     with _telling(path, "cannot be written", "what was there is untouched"):
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        aside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
         try:
             yield aside
         finally:

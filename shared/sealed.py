@@ -25,7 +25,7 @@ BLANK = "0" * 64
 LENGTH = 8  # bytes that say how long the header is
 ALIGNED = 64  # where tensors begin, in bytes
 
-SIZE = limit("weights-size", 4e9, "bytes", "of a file of weights")
+SIZE = limit("weights-size", 16e9, "bytes", "of a file of weights")
 HEADER = limit("weights-header", 4 * 2**20, "bytes", "of the header of a safetensors file")
 TENSORS = limit("weights-tensors", 20_000, "tensors", "in a file of weights")
 
@@ -59,7 +59,7 @@ def read(path: Path, advice: str, unsealed: Set[str] | None = None) -> tuple[dic
     as it was written, FileNotFoundError for what is not there, InputError for what is over the limits.
     """
     try:
-        SIZE.hold(path, path.stat().st_size, "has {} bytes", "no model of this toolkit is that large")
+        SIZE.hold(path, path.stat().st_size, "has {} bytes", "look whether it is the right file")
         content = path.read_bytes()
         header, body = _parts(content)
         HEADER.hold(path, len(header), "has a header of {} bytes", "use a file of plain weights")

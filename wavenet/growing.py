@@ -22,6 +22,7 @@ from torch import Tensor
 
 from shared.cli import INTERRUPTED
 from shared.errors import InputError, refusal, shown
+from shared.files import sweep
 from shared.training import machine
 from wavenet import audio
 from wavenet.conditioning import Condition, Frames
@@ -31,7 +32,7 @@ from wavenet.model import WaveNet
 from wavenet.note import Note, fingerprint, weights_of
 from wavenet.sampler import stream
 from wavenet.sampler.batch import condition_of
-from wavenet.wav import WavWriter, as_written, reopened
+from wavenet.wav import WavWriter, as_written, check_free, reopened
 from wavenet.writing import Written, how_to_go_on, write_blocks
 
 SILENCE = np.zeros(0, np.float32)
@@ -123,8 +124,12 @@ def draw(waiting: Sequence[Sequence[Growing]], command: str, *, overwrite: bool,
         left = [clip.path for each in waiting[at:] for clip in each]
         with _saying_how_to_go_on(command, left if at else []):
             blocks = drawn_on(group)
-            for clip in (clip for each in waiting for clip in each) if at == 0 else ():
-                clip.note.write(clip.path)
+            if at == 0:
+                everyone = [clip for each in waiting for clip in each]
+                for clip in everyone:  # a note of ours must not come to lie beside somebody's sound
+                    check_free(clip.path)
+                for clip in everyone:
+                    clip.note.write(clip.path)
         with _saying_how_to_go_on(command, left):
             for clip in (clip for clip in group if clip.note.waiting):
                 clip.begin(overwrite)
@@ -227,6 +232,7 @@ def _resumed(path: Path, arguments: Namespace, models: dict[Path, WaveNet]) -> G
         raise refusal(path, "the model's levels are finer than the 16 bits of a WAV", "make it again")
     if note.input and not _is_as_it_was(Path(note.input), note.input_fingerprint):
         raise refusal(path, f"its input {note.input} has changed or gone", "bring it back, or vocode again")
+    sweep(path.parent, path.name)
     note = replace(note, waiting=note.waiting or not path.exists())
     prompt = _prompt_again(path, note) if note.waiting and note.prompt else SILENCE
     drawn = 0 if note.waiting else len(_wave(path)) - note.prompt_samples

@@ -51,7 +51,8 @@ def hold_to_known(path: Path, stream: BinaryIO) -> None:
     if not code:
         raise refusal(path, "does not say how its sound is stored", AGAIN)
     if code not in read:
-        raise refusal(path, f"is stored as {NAMES.get(code, f'code {code}')}, which is not read", CONVERT)
+        plain = code.decode("latin-1") if isinstance(code, bytes) else code
+        raise refusal(path, f"is stored as {NAMES.get(code, f'code {plain}')}, which is not read", CONVERT)
 
 
 def _encoding(stream: BinaryIO, at: int, head: bytes) -> tuple[int | bytes, tuple[int | bytes, ...]]:

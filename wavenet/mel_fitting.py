@@ -55,13 +55,12 @@ def _bent(wave: Tensor, wanted: Tensor, mel: Mel, rounds: int) -> Tensor:
     filters, reach = bank(mel.n_fft, mel.channels, mel.lowest, mel.highest)
     shares = filters / reach.clamp_min(1e-12)  # of each band in a bin; none beyond the last band
     window = torch.hann_window(mel.n_fft, dtype=wave.dtype)
-    length, short = len(wave), mel.n_fft - len(wave)
-    wave = pad(wave, (0, max(0, short)))
-    wanted = pad(wanted, (0, mel.count(len(wave)) - wanted.shape[1]), mode="replicate")
+    length, count = len(wave), wanted.shape[1]
+    wave = pad(wave, (0, mel.n_fft))  # so that no sample lies at the edge of all of its windows
     for _ in range(rounds):
         spectrum = torch.stft(wave, mel.n_fft, mel.hop, window=window, pad_mode="constant", return_complex=True)
-        found = (filters.t() @ spectrum.abs()).clamp_min(mel.floor)
+        found = (filters.t() @ spectrum[:, :count].abs()).clamp_min(mel.floor)
         gains = (wanted / found).clamp(1 / MOST_GAIN, MOST_GAIN).log()
-        spectrum = spectrum * (shares @ gains).exp()
+        spectrum[:, :count] *= (shares @ gains).exp()
         wave = torch.istft(spectrum, mel.n_fft, mel.hop, window=window, length=len(wave))
     return wave[:length]

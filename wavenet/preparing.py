@@ -38,8 +38,9 @@ def write_copies(found: Scan, tracks: Sequence[Track], out: Path, *, overwrite: 
     for done, (track, target) in enumerate(zip(tracks, targets, strict=True)):
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name[:40]}.part")  # a longer name may be too long with a part more
+        file = WavWriter(aside, overwrite=True)  # somebody else's stays theirs
         try:
-            with WavWriter(aside, overwrite=True) as file:
+            with file:
                 for piece in pieces(track, PIECE):
                     file.write(piece)
             os.replace(aside, target)

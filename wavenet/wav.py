@@ -87,6 +87,7 @@ class WavWriter:
             files.disk.sync(self._file)  # first: after a power cut the header must not count what the disk forgot
             self._file.seek(0)
             self._put(_header(self.frames))
+            files.disk.sync(self._file)
         except OSError as error:
             raise self._failure(error) from None
         self._counted = self.frames
@@ -168,6 +169,16 @@ def as_written(samples: np.ndarray) -> np.ndarray:
     """
     values, _ = _quantised(samples, Path("sound in memory"), 0)
     return values.astype(np.float32) / 32_768
+
+
+def check_free(path: Path) -> None:
+    """InputError where somebody is writing the file."""
+    try:
+        file = path.open("r+b", buffering=0)
+    except OSError:  # it is not there, or whoever writes it will say why not
+        return
+    with file:
+        _claim(file, path)
 
 
 def _claim(file: BinaryIO, path: Path) -> None:

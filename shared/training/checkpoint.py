@@ -148,11 +148,13 @@ def faults(folder: Path) -> list[str]:
     path, _, metadata = _newest(folder)
     if path.name != RESUME:
         step = json.loads(metadata["state"]).get("step")
-        found.append(f"{folder / RESUME} is damaged: going on from the one before it, step {step}")
+        what = "damaged" if (folder / RESUME).exists() else "missing"
+        found.append(f"{folder / RESUME} is {what}: going on from the one before it, step {step}")
     try:
         _read(folder / MODEL)
     except InputError:
-        found.append(f"{folder / MODEL} is damaged: written anew")
+        what = "damaged" if (folder / MODEL).exists() else "missing"
+        found.append(f"{folder / MODEL} is {what}: written anew")
     return found
 
 
@@ -174,6 +176,8 @@ def _newest(folder: Path) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
     try:
         return newest, *_read(newest)
     except InputError as error:
+        if newest.exists() and not isinstance(error, DamagedError):  # such as no permission: it may be whole
+            raise
         try:
             return previous, *_read(previous)
         except InputError:

@@ -31,7 +31,6 @@ def moved(run: T, place: str | None) -> T:
 
 def _led(config: Any, old: Path, new: Path) -> Any:
     values = {field.name: getattr(config, field.name) for field in fields(config)}
-    inside = {name: Path(text) for name, text in values.items() if isinstance(text, str)}
-    return replace(
-        config, **{name: str(new / path.relative_to(old)) for name, path in inside.items() if path.is_relative_to(old)}
-    )
+    paths = {name: Path(text) for name, text in values.items() if isinstance(text, str)}
+    inside = {name: path for name, path in paths.items() if path.is_absolute() and path.is_relative_to(old)}
+    return replace(config, **{name: str(new / path.relative_to(old)) for name, path in inside.items()})

@@ -19,7 +19,8 @@ def claim(folder: Path, plan: Plan, *, overwrite: bool) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
             raise InputError(f"{folder}: is not empty; go on with --resume {folder}, or start again with --overwrite")
-        if (folder / checkpoint.CONFIG).exists() and "train" not in checkpoint.load_config(folder):
+        a_model = (folder / checkpoint.CONFIG).exists() and not checkpoint.resumable(folder)
+        if a_model and "train" not in checkpoint.load_config(folder):
             raise InputError(f"{folder}: holds a model that is not a training run's; --overwrite is for runs")
     if plan.steps is None and plan.minutes is None:
         raise InputError("how long to train? give --steps or --minutes")

@@ -248,8 +248,8 @@ def control(tier: Tier) -> Figure:
 
 PROMISE = Promise(
     number=4,
-    guarantee="Ctrl-C and SIGTERM (`kill`, `timeout`, `docker stop`, `scancel`), to the process or to its group, end "
-    "any command within 10 s, with exit code 130 and one line: what was done is saved. A second one ends it at once.",
+    guarantee="Ctrl-C and SIGTERM (`kill`, `timeout`, `docker stop`, `scancel`), to the process or to its group, end a "
+    "command after the step or block under way, with exit code 130 and one line: what was done is saved.",
     naive="torch's `DataLoader` with workers",
     proof=proof,
     control=control,

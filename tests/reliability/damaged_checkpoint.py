@@ -126,8 +126,8 @@ def _digest(tensors: dict[str, torch.Tensor]) -> str:
 
 PROMISE = Promise(
     number=11,
-    guarantee="A damaged checkpoint is never used: one flipped bit in settings, weights or optimizer is noticed, and a "
-    "run goes on from the checkpoint before it, and says so.",
+    guarantee="A damaged checkpoint is never used: one flipped bit in settings, weights or optimizer is noticed. A run "
+    "goes on from the checkpoint before it, and says so; damaged settings are refused.",
     naive="safetensors and torch.load as they are",
     proof=proof,
     control=control,

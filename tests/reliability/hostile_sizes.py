@@ -244,8 +244,8 @@ CASES: dict[str, tuple[Callable[[Path], None], Callable[[Path], Any], Callable[[
 
 PROMISE = Promise(
     number=14,
-    guarantee="What would take all memory is refused before it is decoded, whatever its header claims; a recording of "
-    "ten hours trains in as much memory as one of a minute. Limits can be raised: `--limit list`.",
+    guarantee="Data that would take all memory are refused before they are decoded, whatever a header claims; a "
+    "recording of ten hours trains in as much memory as one of a minute. Limits can be raised: `--limit list`.",
     naive="`soundfile.read`, `Image.open(…).convert`, `numpy.load` and `read_text`",
     proof=proof,
     control=control,

@@ -195,7 +195,7 @@ def control(tier: Tier) -> Figure:
 PROMISE = Promise(
     number=1,
     guarantee="Kill training in any way, at any time: `--resume` goes on from the last checkpoint, and the final "
-    "weights are bit for bit those of a run that was never stopped.",
+    "weights are bit for bit those of a run that was never stopped (by `--steps`; same data, processor, threads).",
     naive="`torch.save` onto the file; a checkpoint that lacks an item",
     proof=proof,
     control=control,

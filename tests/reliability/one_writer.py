@@ -169,8 +169,8 @@ def control(tier: Tier) -> Figure:
 PROMISE = Promise(
     number=16,
     guarantee="Two runs never write to one folder, nor two commands to one WAV: the second is refused at once, in one "
-    "line. What a kill leaves half written is removed by the next start.",
-    naive="no lock",
+    "line. What a kill leaves half written in a run's folder is removed when the run goes on.",
+    naive="no lock (of the races)",
     proof=tried,
     control=control,
 )

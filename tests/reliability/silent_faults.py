@@ -132,7 +132,7 @@ PROMISE = Promise(
     guarantee="Nothing is silently wrong in the data: cut-off sound, headers of killed writers, NaN, clipping, "
     "silence, masks of another size, of classes that there are not, or empty are reported, and training names what it "
     "leaves out; turned pictures, 16-bit grey and palettes are read as what they show.",
-    naive="`soundfile.read` and `Image.open(…).convert`",
+    naive="`soundfile.read` and `Image.open(…).convert`, of whose silences this is the list",
     proof=proof,
     control=control,
 )

@@ -150,6 +150,8 @@ def power_cuts(tier: Tier) -> Iterator[str]:
                     file.write(sound[file.frames : end])
                     if at % 2:
                         file.commit()
+                        journal.append(["safe", file.frames])
+            journal.append(["safe", file.frames])
         return journal
 
     outcome = trial(child)
@@ -163,16 +165,17 @@ def power_cuts(tier: Tier) -> Iterator[str]:
 
 def states(journal: Sequence[Sequence[Any]], most: int, dice: random.Random) -> Iterator[tuple[bytes, int]]:
     """What the disk may hold after a power cut, some states after each operation, and how many samples it must hold."""
-    kept, loose = b"", []
+    kept, loose, safe = b"", [], 0
     for name, *what in journal:
         if name == "sync":
             kept, loose = applied(kept, loose), []
         elif name in ("write", "truncate"):
             loose.append((name, *what))
+        elif name == "safe":  # as the writer says
+            (safe,) = what
         choices = list(itertools.product((False, True), repeat=len(loose))) if len(loose) < 10 else []
         if len(choices) > most or not choices:
             choices = [[dice.random() < 0.5 for _ in loose] for _ in range(most)]
-        safe = int.from_bytes(kept[40:HEADER], "little") // 2
         for chosen in choices:
             yield applied(kept, list(itertools.compress(loose, chosen))), safe
 

@@ -58,6 +58,13 @@ def test_behind_the_last_frame_that_one_goes_on(noise, wanted):
     assert torch.equal(fitted(noise, wanted[:, :20], MEL), fitted(noise, longer, MEL))
 
 
+@pytest.mark.parametrize("samples", [1919, 1920, 1921, 1983])
+def test_the_last_samples_are_as_loud_as_the_others(noise, samples):
+    mel = Mel(channels=20, hop=128, n_fft=256)
+    found = fitted(noise[:samples], mel.of(noise[:samples] / 2), mel)
+    assert found.abs().max() < noise.abs().max()
+
+
 def test_windows_that_hardly_overlap_leave_it_as_drawn(noise):
     mel = Mel(channels=20, hop=200, n_fft=256)
     assert not fits(mel)

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from shared.errors import InputError
-from wavenet.wav import WavWriter, to_bytes
+from wavenet.wav import WavWriter, check_free, to_bytes
 
 
 def noise(frames: int, seed: int = 0) -> np.ndarray:
@@ -138,3 +138,10 @@ def test_a_reader_that_leaves_is_not_reported_as_a_bad_file() -> None:
         os.close(reader)
         with pytest.raises(BrokenPipeError):
             wav.write(np.zeros(10))
+
+
+def test_what_somebody_writes_is_not_free_and_what_is_not_there_is(tmp_path):
+    check_free(tmp_path / "a.wav")
+    with WavWriter(tmp_path / "a.wav"), pytest.raises(InputError, match="another process"):
+        check_free(tmp_path / "a.wav")
+    check_free(tmp_path / "a.wav")

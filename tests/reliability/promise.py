@@ -79,4 +79,4 @@ def bad_files() -> Path:
     folder = DATA / "bad"
     if not folder.is_dir():
         raise Absent(f"the files that are broken on purpose are not here: {folder.name}")
-    return folder
+    return folder.resolve()  # as commands name what is in it

@@ -38,7 +38,7 @@ class Limit:
         """InputError for more than is allowed; ``{}`` in the reason is where the number goes."""
         if not found <= self.most:
             text = f"{reason.format(_number(found))}, over the limit of {_number(self.most)}"
-            raise refusal(path, text, f"{advice}, or pass --limit {self.name}={_asked(found)}")
+            raise refusal(path, text, f"{advice}, or pass --limit {self.name}={math.ceil(found)}")
 
 
 def limit(name: str, most: float, unit: str, of: str) -> Limit:
@@ -73,10 +73,6 @@ def table() -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,g}"
-
-
-def _asked(value: float) -> str:
-    return f"{math.ceil(value)}"
 
 
 LIST_BYTES = limit("list-bytes", 2**26, "bytes", "of a list or table of files or classes")

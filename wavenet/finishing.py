@@ -21,13 +21,11 @@ def is_finished(path: Path, note: Note) -> bool:
 
 
 def finish(path: Path, note: Note, frames: Tensor, mel: Mel) -> None:
-    """Put the fitted sound in place of the drawn one.
+    """Put the fitted sound in place of the drawn one, of a file that is not finished.
 
     First the note remembers the file as it was drawn, so that whoever comes later can tell the one from the other.
     ``frames [channels, f]`` are what the model was told.
     """
-    if is_finished(path, note):
-        return
     file, wave = wav.reopened(path)
     file.close()
     replace(note, as_drawn=fingerprint(path), waiting=False).write(path)

@@ -97,8 +97,10 @@ class WavWriter:
         if not self._rewinds or self._file.closed:
             return
         with closing(self._file):
-            self.commit()
-            try:
+            if self._counted < self.frames:
+                self.commit()
+                return
+            try:  # of a file that holds no sound yet, the header
                 files.disk.sync(self._file)
             except OSError as error:
                 raise self._failure(error) from None

@@ -29,8 +29,11 @@ from shared.errors import InputError
 from shared.files import numbered as unused
 from shared.files import write_file
 from shared.training import checkpoint, machine
+from shared.training.processes import Team, launched, leading, shared_out, started
 from shared.training.progress import ProgressLine, clock
+from shared.training.run_folder import claim, saved
 from shared.training.settings import only_resuming, plan_of, settled
+from shared.training.whole_batch import Rows
 
 DEFAULT_PRESET = "fast"
 
@@ -63,9 +66,13 @@ def check(arguments: Namespace) -> int:
 def train(arguments: Namespace) -> int:
     """Start or resume a run."""
     plan = plan_of(arguments)
+    several = shared_out(arguments)
     if arguments.resume:
         flags = ("val", "initial", "crop", "class_weights", "classes", "encoding", "split", "print_config")
         only_resuming(arguments, *flags)
+        if several:
+            saved(Path(arguments.resume))  # what is wrong is said once
+            return launched("segmentation", arguments)
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:
         raise InputError("train on what? give a folder with images/ and masks/, or --resume RUN")
@@ -73,8 +80,14 @@ def train(arguments: Namespace) -> int:
     if arguments.print_config:
         print(json.dumps(to_json(run), indent=2))
         return 0
+    if started() and not arguments.out:
+        raise InputError("torchrun: say where to by -o RUN, so that processes that are started again find it")
     default = Path("runs") / Path(arguments.data).resolve().stem
     folder = Path(arguments.out) if arguments.out else unused(default)
+    if several:
+        Rows(Team(size=arguments.procs), run.train.batch).check()
+        claim(folder, plan, overwrite=arguments.overwrite)
+        return launched("segmentation", arguments, "--out", str(folder), "--seed", str(run.train.seed))
     return finished(trainer.start(run, folder, plan, overwrite=arguments.overwrite))
 
 
@@ -109,6 +122,8 @@ def configured(arguments: Namespace) -> Run:
 def finished(outcome: Outcome) -> int:
     """Print what a run came to and what to do next."""
     folder = quote(str(outcome.folder))
+    if not leading():
+        return INTERRUPTED if outcome.interrupted else 0
     if outcome.interrupted:
         how = f"segmentation train --resume {folder}"
         print(f"stopped at step {outcome.step}, saved; go on with: {how}", file=sys.stderr)

@@ -155,7 +155,10 @@ class _Coarse(nn.Module):
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, ImagePooling) or super().is_leaf_module(m, module_qualified_name)
+        # batch norms and dropouts may be those of a team (shared.training.whole_batch), which torch does not know
+        return isinstance(m, (ImagePooling, nn.BatchNorm2d, nn.Dropout)) or super().is_leaf_module(
+            m, module_qualified_name
+        )
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
         if isinstance(m, nn.Sequential) and not isinstance(m, ImagePooling):  # also a slice of one, which has no name

@@ -1,8 +1,9 @@
 """Losses over labelled pixels. One rule holds in all of them: an ignored pixel is as if it were not there.
 
 A loss is a frozen dataclass, called with ``logits [b, k, h, w]`` and ``target [b, h, w]``, int64 class ids or
-``ignore``. It answers with a float32 scalar, in autocast too; where every pixel is ignored with 0 and no gradient.
-Class ids are below k: data is checked before training, not here.
+``ignore``. It answers with a float32 scalar, in autocast too, or float64 for float64; where every pixel is ignored with
+0 and no gradient. Class ids are below k: data is checked before training, not here. Where several processes share a
+batch, each gives its ``rows`` of it and all get the loss of the whole.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segmentation.palette import IGNORE
+from shared.training.whole_batch import ALL_ROWS, Rows
 
 Balance = Literal["none", "median", "log"]
 
@@ -93,9 +95,9 @@ class CrossEntropy(_PerPixel):
     True
     """
 
-    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE) -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE, rows: Rows = ALL_ROWS) -> Tensor:
         """``logits [b, k, h, w]``, ``target [b, h, w]`` int64 -> scalar."""
-        return _mean(_surprise(logits, target, ignore), self._weight_map(logits, target, ignore))
+        return _mean(_surprise(logits, target, ignore), self._weight_map(logits, target, ignore), rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,12 +115,12 @@ class Focal(_PerPixel):
         if not 0 <= self.gamma <= 100:
             raise ValueError(f"gamma must lie between 0 and 100, not {self.gamma}")
 
-    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE) -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE, rows: Rows = ALL_ROWS) -> Tensor:
         """``logits [b, k, h, w]``, ``target [b, h, w]`` int64 -> scalar."""
         surprise = _surprise(logits, target, ignore)
         # 1 − p without cancellation; the floor keeps the slope of a power below 1 finite at p = 1
         wrong = (-torch.expm1(-surprise)).clamp_min(1e-7)
-        return _mean(wrong**self.gamma * surprise, self._weight_map(logits, target, ignore))
+        return _mean(wrong**self.gamma * surprise, self._weight_map(logits, target, ignore), rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,15 +142,16 @@ class OHEM(_PerPixel):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie above 0 and not above 1, not {getattr(self, name)}")
 
-    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE) -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE, rows: Rows = ALL_ROWS) -> Tensor:
         """``logits [b, k, h, w]``, ``target [b, h, w]`` int64 -> scalar."""
         surprise, labelled = _surprise(logits, target, ignore), target != ignore
         weights = self._weight_map(logits, target, ignore)
-        ranks = surprise.detach().masked_fill(~labelled, -1)  # an ignored pixel is easier than any other
+        ranks = rows.whole(surprise.masked_fill(~labelled, -1))  # an ignored pixel is easier than any other
         hard = int((ranks > -math.log(self.threshold)).sum())
-        count = max(hard, math.ceil(self.least * int(labelled.sum())))
-        chosen = ranks.flatten().topk(count).indices
-        return _mean(surprise.flatten()[chosen], weights.flatten()[chosen])
+        count = max(hard, math.ceil(self.least * int((ranks > -1).sum())))
+        chosen = ranks.flatten().topk(count).indices - rows.own.start * surprise[0].numel()
+        mine = chosen[(chosen >= 0) & (chosen < surprise.numel())]
+        return _mean(surprise.flatten()[mine], weights.flatten()[mine], rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,15 +164,15 @@ class Dice:
 
     tagged = True
 
-    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE) -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE, rows: Rows = ALL_ROWS) -> Tensor:
         """``logits [b, k, h, w]``, ``target [b, h, w]`` int64 -> scalar."""
         labelled = (target != ignore)[:, None]
-        share = torch.softmax(logits.float(), dim=1) * labelled
+        share = torch.softmax(_precise(logits), dim=1) * labelled
         classes = torch.arange(logits.shape[1], device=logits.device)[:, None, None]
         own = (target[:, None] == classes) & labelled
-        pixels = own.sum(dim=(0, 2, 3))
-        dice = 2 * (share * own).sum(dim=(0, 2, 3)) / (share.sum(dim=(0, 2, 3)) + pixels).clamp_min(1)
-        return _mean(1 - dice, (pixels > 0).float())
+        sums = [(share * own).sum(dim=(0, 2, 3)), share.sum(dim=(0, 2, 3)), own.sum(dim=(0, 2, 3))]
+        both, given, pixels = rows.total(torch.stack(sums))
+        return _mean(1 - 2 * both / (given + pixels).clamp_min(1), (pixels > 0).float())
 
 
 Single = CrossEntropy | Focal | OHEM | Dice
@@ -196,9 +199,9 @@ class Sum:
         if not 0 <= self.factor < math.inf:
             raise ValueError(f"factor must be finite and not negative, not {self.factor}")
 
-    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE) -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, ignore: int = IGNORE, rows: Rows = ALL_ROWS) -> Tensor:
         """``logits [b, k, h, w]``, ``target [b, h, w]`` int64 -> scalar."""
-        return self.first(logits, target, ignore) + self.factor * self.second(logits, target, ignore)
+        return self.first(logits, target, ignore, rows) + self.factor * self.second(logits, target, ignore, rows)
 
 
 Loss = CrossEntropy | Focal | OHEM | Dice | Sum
@@ -217,12 +220,17 @@ def balanced(loss: Loss, counts: ClassCounts) -> Loss:
     return replace(loss, class_weights=class_weights(counts, loss.weights))
 
 
+def _precise(logits: Tensor) -> Tensor:
+    """float32 where it is less."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
 def _surprise(logits: Tensor, target: Tensor, ignore: int) -> Tensor:
     """−ln p of every pixel's class ``[b, h, w]``; 0 where ignored."""
-    return F.cross_entropy(logits.float(), target, ignore_index=ignore, reduction="none")
+    return F.cross_entropy(_precise(logits), target, ignore_index=ignore, reduction="none")
 
 
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean, 0 where there is no weight at all."""
-    total = weights.sum()
-    return (values * weights).sum() / torch.where(total > 0, total, 1)
+def _mean(values: Tensor, weights: Tensor, rows: Rows = ALL_ROWS) -> Tensor:
+    """The weighted mean over all rows, 0 where there is no weight at all."""
+    value, total = rows.total(torch.stack([(values * weights).sum(), weights.sum()]))
+    return value / torch.where(total > 0, total, 1)

@@ -24,6 +24,7 @@ from segmentation.networks import Segmenter
 from segmentation.palette import Classes, write_png
 from segmentation.run import CURVE, Outcome, Run, TrainConfig
 from segmentation.weights import fill
+from shared.cli import INTERRUPTED
 from shared.config import from_json, to_json
 from shared.errors import InputError
 from shared.files import write_file
@@ -31,20 +32,29 @@ from shared.run_report import PAGE
 from shared.training import checkpoint
 from shared.training.loop import warmup_poly
 from shared.training.moved import moved
+from shared.training.processes import Team, joined
 from shared.training.progress import ProgressLine
-from shared.training.run_folder import claim, saved, writing
+from shared.training.run_folder import begun, claim, saved, writing
 from shared.training.session import PREVIEWS, Place, Session, decayed
 from shared.training.settings import Plan
+from shared.training.whole_batch import Rows, look_at_whole_batches
 
 RESULTS = "metrics.json"  # the last evaluation, class by class
 SHOWN = 4  # pictures in a preview
 
 
 def start(run: Run, folder: Path, plan: Plan, *, overwrite: bool = False) -> Outcome:
-    """Train a new model into ``folder``, which must be empty or absent unless ``overwrite``."""
-    with writing(folder, new=True):
-        claim(folder, plan, overwrite=overwrite)
-        return _train(run, folder, plan, state=None)
+    """Train a new model into ``folder``, which must be empty or absent unless ``overwrite``.
+
+    Started by ``torchrun``, all processes train one model; what the first one is given, holds for all.
+    """
+    with joined(plan.device) as team, writing(folder, team, new=True):
+        if begun(folder, team):
+            return _resumed(folder, plan, team)
+        with team.agreeing():
+            if team.leads:
+                claim(folder, plan, overwrite=overwrite)
+        return _train(from_json(Run, team.told(to_json(run))), folder, plan, None, team)
 
 
 def resume(folder: Path, plan: Plan) -> Outcome:
@@ -53,45 +63,68 @@ def resume(folder: Path, plan: Plan) -> Outcome:
     With the steps that it was started with, on the same data, CPU and number of threads, it ends bit for bit as if it
     had not stopped. A budget in minutes follows the clock, which no two runs share.
     """
-    with writing(folder, new=False):
+    with joined(plan.device) as team, writing(folder, team, new=False):
+        return _resumed(folder, plan, team)
+
+
+def _resumed(folder: Path, plan: Plan, team: Team) -> Outcome:
+    with team.agreeing():
         values, state = saved(folder)
         known = from_json(ModelConfig, values.pop("model", None), "model.").classes
-        return _train(moved(from_json(Run, values), plan.data), folder, plan, state, known)
+        run = moved(from_json(Run, values), plan.data)
+    if begun(folder, team):  # by the plan, which is not asked for twice
+        plan = replace(plan, steps=None, minutes=None)
+    return _train(run, folder, plan, state, team, known)
 
 
-def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, known: Classes | None = None) -> Outcome:
-    place = Place.of(run.train, plan, state)
-    with ProgressLine("training", plan.quiet) as line:
-        samples = _loaded(run, line)
-        if known is not None and samples.classes != known:
-            theirs, ours = (", ".join(each.names) for each in (samples.classes, known))
-            raise InputError(f"{folder}: learnt {ours}; its data now have {theirs}: start a new run with --from")
+def _train(
+    run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, team: Team, known: Classes | None = None
+) -> Outcome:
+    place, rows = Place.of(run.train, plan, state, team), Rows(team, run.train.batch)
+    with ProgressLine("training", plan.quiet or not team.leads) as line:
+        with team.agreeing():
+            rows.check()
+            samples = _loaded(run, line)
+            if known is not None and samples.classes != known:
+                theirs, ours = (", ".join(each.names) for each in (samples.classes, known))
+                raise InputError(f"{folder}: learnt {ours}; its data now have {theirs}: start a new run with --from")
         fingerprint = samples.fingerprint
+        elsewhere = team.told(fingerprint) != fingerprint
+        team.agree(InputError("its pictures are not the first one's; give all the same") if elsewhere else None)
         if state is not None and state.get("data") != fingerprint:
             line.say("the data are not what they were when this run was saved: going on with what is there now")
         if state is None:
             run = replace(run, train=replace(run.train, loss=balanced(run.train.loss, counts_of(samples))))
         config = run.train
-        torch.manual_seed(config.seed)
-        model = SegmentationModel(ModelConfig(network=run.network, classes=samples.classes))
+        with team.agreeing():
+            torch.manual_seed(config.seed)
+            model = SegmentationModel(ModelConfig(network=run.network, classes=samples.classes))
+            if run.initial and state is None:
+                for remark in _filled(model.network, Path(run.initial)):
+                    line.say(remark)
+        team.same(model.network)
+        look_at_whole_batches(model.network, rows)
         network = model.network.to(place.device, memory_format=torch.channels_last)
         if place.precision == torch.bfloat16 and place.device.type == "cpu" and _spoilt(network):
             line.say("trained in float32: bfloat16 needs dilated convolutions whose channels are multiples of 16")
             place = replace(place, precision=torch.float32)
-        if run.initial and state is None:
-            for remark in _filled(network, Path(run.initial)):
-                line.say(remark)
-        session = Session(
-            folder, config, plan, place, network, _optimizer(network, config), line, state,
-            stated={"data": fingerprint},
-        )  # fmt: skip
-        line.say(_introduction(network, samples, place, config))
-        crops = Crops(samples.train, config.augmentation, config.batch, config.seed)
+        with team.agreeing():
+            session = Session(
+                folder, config, plan, place, network, _optimizer(network, config), line, state,
+                stated={"data": fingerprint}, team=team,
+            )  # fmt: skip
+        if team.restarts:
+            line.say(f"a process was lost: all go on from step {session.first} (restart {team.restarts})")
+        else:
+            line.say(_introduction(network, samples, place, config))
+        crops = Crops(samples.train, config.augmentation, config.batch, config.seed, rows=rows.own)
 
         def loss(batch: Batch) -> Tensor:
             logits, auxiliary = network.with_auxiliary(batch.images)
-            total = config.loss(logits, batch.masks)
-            return total if auxiliary is None else total + config.auxiliary * config.loss(auxiliary, batch.masks)
+            total = config.loss(logits, batch.masks, rows=rows)
+            if auxiliary is not None:
+                total = total + config.auxiliary * config.loss(auxiliary, batch.masks, rows=rows)
+            return total
 
         def batches() -> Iterator[Batch]:
             with closing(crops.ahead(session.first * config.accumulate, workers=config.workers)) as ahead:
@@ -130,14 +163,18 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, kno
                     _preview(session, model, samples)
             mean_iou, table = None, ""
             line.update(1.0, "evaluating")
-            if not session.stopped and (scores := session.look(lambda: look(list(samples.validation)))):
+            if team.leads and not session.stopped and (scores := session.look(lambda: look(list(samples.validation)))):
                 mean_iou = scores["mean_iou"]
                 table = found[0].confusion.table(samples.classes.names)
                 write_file(folder / RESULTS, json.dumps(found[0].to_json(), indent=2) + "\n")
                 if config.previews:
                     _preview(session, model, samples)
             stopped = session.stopped  # what is asked from here on comes too late: little is left
-        figures.curve(session.journal.records(), folder / CURVE)
+        if team.leads:
+            figures.curve(session.journal.records(), folder / CURVE)
+        team.total(0)  # none leaves before all is written: a first one that is lost here is started again, with all
+        if stopped and not team.leads:
+            team.follow(INTERRUPTED)
         return Outcome(folder, session.step, session.budget.elapsed, mean_iou, table, stopped)
 
 

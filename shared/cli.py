@@ -42,10 +42,15 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(USAGE)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
-        """Have the sub-command, which knows its options, complain about an unknown one."""
-        parsed, unknown = self.parse_known_args(args, namespace)
+        """Have the sub-command, which knows its options, complain about an unknown one.
+
+        ``argv`` is kept with what it says, for processes that are to do the same.
+        """
+        argv = list(sys.argv[1:] if args is None else args)
+        parsed, unknown = self.parse_known_args(argv, namespace)
         if unknown:
             getattr(parsed, "parser", self).error(f"unrecognized arguments: {' '.join(unknown)}")
+        parsed.argv = argv
         return parsed
 
 
@@ -92,6 +97,7 @@ def train_flags(train: argparse.ArgumentParser, presets: str, example: str) -> N
     train.add_argument("--preset", metavar="NAME", help=presets)
     train.add_argument("--steps", type=positive, help="steps to train; with --resume, the new total")
     train.add_argument("--minutes", type=positive_float, help="minutes to train; with --resume, minutes to add")
+    train.add_argument("--procs", type=positive, metavar="N", help="share each step out to N processes of this machine")
     train.add_argument("--save-every", type=positive, metavar="N", help="steps between checkpoints")
     seed_flag(train, "of the first weights and the order of the examples")
     train.add_argument("--config", metavar="TOML", help="settings from a file, with tables such as [train]")

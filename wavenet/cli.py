@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
@@ -78,7 +77,6 @@ def parser() -> Parser:
         help="learn from features of your own: DIR/NAME.npy, channels × frames, a recording",
     )
     _treatment(train)
-    train.add_argument("--procs", type=positive, metavar="N", help="share each step out to N processes of this machine")
     train_flags(train, "tiny, small (default), base or large", "train.batch=4 or model.kernel_size=3")
 
     generate = command(commands, "generate", "generate WAV files from a trained model")
@@ -240,9 +238,7 @@ _count.__name__ = positive.__name__
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, then hand over to ``wavenet.commands``."""
-    argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
-    arguments.argv = list(argv)  # for processes that are to do the same
 
     def call() -> int | None:
         return importlib.import_module(f"wavenet.commands.{arguments.command}").run(arguments)

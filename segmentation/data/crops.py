@@ -61,7 +61,10 @@ class Cache:
 
 
 class Crops:
-    """Batches of crops: ``crops.batch(step)``, or ``crops.ahead(step)`` for all from a step on."""
+    """Batches of crops: ``crops.batch(step)``, or ``crops.ahead(step)`` for all from a step on.
+
+    Of several processes that share each batch of ``batch`` crops, each makes its ``rows``.
+    """
 
     def __init__(
         self,
@@ -71,24 +74,26 @@ class Crops:
         seed: int,
         normalise: Normalisation = IMAGENET,
         cache: int = CACHE,
+        rows: range | None = None,
     ):
         if not samples:
             raise ValueError("there are no samples to train on")
         self.samples, self.how, self.size, self.seed, self.normalise = samples, how, batch, seed, normalise
+        self.rows = range(batch) if rows is None else rows
         self.cache = Cache(samples, cache)
         self._order = lru_cache(maxsize=4)(self._shuffled)
 
     def batch(self, step: int) -> Batch:
         """The batch of step ``step``, counting from 0. Raises InputError where a file has gone bad since the scan."""
         height, width = self.how.crop
-        images = np.zeros((self.size, height, width, 3), np.float32)
-        masks = np.empty((self.size, height, width), np.int64)
-        for row in range(self.size):
+        images = np.zeros((len(self.rows), height, width, 3), np.float32)
+        masks = np.empty((len(self.rows), height, width), np.int64)
+        for at, row in enumerate(self.rows):
             pixels, ids, real = self._crop(step * self.size + row)
-            images[row] = self.normalise(pixels)
+            images[at] = self.normalise(pixels)
             if not real.all():
-                images[row][~real] = 0  # the mean colour
-            masks[row] = ids
+                images[at][~real] = 0  # the mean colour
+            masks[at] = ids
         return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks))
 
     def ahead(self, start: int = 0, stop: int | None = None, workers: int = 2) -> Iterator[tuple[int, Batch]]:
@@ -113,7 +118,7 @@ class Crops:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def names(self, step: int, batches: int = 1) -> list[str]:
-        """The samples that step ``step`` sees, which takes so many batches."""
+        """The samples that step ``step`` sees, which takes so many batches; all processes' together."""
         count = batches * self.size
         return [self.samples[self._index(item)].name for item in range(step * count, (step + 1) * count)]
 

@@ -6,7 +6,8 @@ on several.
 
 Gradients are added up after the last backward pass, as one vector. DistributedDataParallel would do it meanwhile, but
 it takes the mean of the processes where shares may differ, and wants each of them to have examples and to call
-``forward``. A WaveNet's gradient is a few megabytes; on one machine its sum costs a few hundredths of a step.
+``forward``. A gradient here is a few megabytes; on one machine its sum costs a few hundredths of a step. Layers that
+look at whole batches are in ``shared.training.whole_batch``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,7 +24,7 @@ from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
 from shared.cli import FAILED, INTERRUPTED
@@ -107,6 +109,12 @@ class Team:
         _collective(dist.all_reduce, sums)
         return sums.tolist()
 
+    def summed(self, value: Tensor) -> Tensor:
+        """The sum of a tensor over all processes, in place; it is the same to the last bit in all of them."""
+        if self.size > 1:
+            _collective(dist.all_reduce, value)
+        return value
+
     def told(self, value: Any, by: int = 0) -> Any:
         """What the first process, or another one, has as ``value``, which JSON can say."""
         if self.size == 1:
@@ -151,11 +159,12 @@ class Team:
         there = [float(each.grad is not None) for each in parameters]
         parts = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
         flat = torch.cat([*(part.flatten() for part in parts), parts[0].new_tensor([*there, value])])
-        _collective(dist.all_reduce, flat)
+        self.summed(flat)
         *gradients, last = flat.split([*(each.numel() for each in parameters), len(there) + 1])
         *there, value = last.tolist()
         for each, gradient, count in zip(parameters, gradients, there, strict=True):
-            each.grad = gradient.view_as(each) if count else None
+            # fused optimizers take for granted that a gradient lies in memory as its weights do
+            each.grad = torch.empty_like(each).copy_(gradient.view_as(each)) if count else None
         return value
 
     def follow(self, code: int) -> NoReturn:
@@ -183,6 +192,21 @@ def started() -> bool:
 def leading() -> bool:
     """Whether this process speaks to the user: alone, or as the first one of a team."""
     return int(os.environ.get("RANK", 0)) == 0
+
+
+def shared_out(arguments: Namespace) -> bool:
+    """Whether ``--procs`` asks for several processes, which are still to be started."""
+    several = bool(arguments.procs and arguments.procs > 1)
+    if several and started():
+        raise InputError("--procs: torchrun has started the processes; leave the flag out")
+    return several
+
+
+def launched(program: str, arguments: Namespace, *more: str) -> int:
+    """The command of a package again, in ``--procs`` processes that share the work; its exit code."""
+    from shared.training.launcher import launch  # which is slow to import
+
+    return launch(["-m", program, *arguments.argv, *more, "--procs", "1"], arguments.procs)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from shared.training.session import Session
 from tests.reliability.promise import Figure, Promise, Tier
 from tests.reliability.runs import PLAN, SEGMENTATION, WAVENET, Craft, litter, steps_told
 from tests.reliability.trial import trial
-from tests.wavenet.teams import as_team
+from tests.teams import as_team
 from wavenet import wav
 from wavenet.wav import WavWriter
 

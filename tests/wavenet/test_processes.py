@@ -17,8 +17,8 @@ from shared.cli import FAILED, INTERRUPTED
 from shared.errors import InputError
 from shared.training import checkpoint, session
 from shared.training.processes import LOST
+from tests.teams import as_team, free_port
 from tests.wavenet.command_line import TINY, one_line_error
-from tests.wavenet.teams import as_team, free_port
 from tests.wavenet.test_trainer import QUIET, RUN, assert_same
 from wavenet import trainer
 from wavenet.cli import main

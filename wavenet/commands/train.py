@@ -14,7 +14,7 @@ from shared.config import from_json, to_json
 from shared.errors import InputError
 from shared.files import numbered
 from shared.training import checkpoint
-from shared.training.processes import leading, started
+from shared.training.processes import launched, leading, shared_out, started
 from shared.training.progress import clock
 from shared.training.run_folder import claim, saved
 from shared.training.settings import only_resuming, plan_of, settled
@@ -33,14 +33,12 @@ DEFAULT_PRESET = "small"
 def run(arguments: Namespace) -> int:
     """Start or resume a run."""
     plan = plan_of(arguments)
-    several = arguments.procs and arguments.procs > 1
-    if several and started():
-        raise InputError("--procs: torchrun has started the processes; leave the flag out")
+    several = shared_out(arguments)
     if arguments.resume:
         only_resuming(arguments, "root", "output", "speakers", "mel", "features", "trim", "level")
         if several:
             saved(Path(arguments.resume))  # what is wrong is said once
-            return launched(arguments)
+            return launched("wavenet", arguments)
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:
         raise InputError("train on what? give a folder of recordings, or --resume RUN")
@@ -55,15 +53,8 @@ def run(arguments: Namespace) -> int:
     folder = Path(arguments.out) if arguments.out else numbered(Path("runs") / name)
     if several:
         claim(folder, plan, overwrite=arguments.overwrite)
-        return launched(arguments, "--out", str(folder), "--seed", str(run.train.seed))
+        return launched("wavenet", arguments, "--out", str(folder), "--seed", str(run.train.seed))
     return finished(trainer.start(run, folder, plan, overwrite=arguments.overwrite))
-
-
-def launched(arguments: Namespace, *more: str) -> int:
-    """The same command in several processes, which share the work."""
-    from shared.training.launcher import launch
-
-    return launch(["-m", "wavenet", *arguments.argv, *more, "--procs", "1"], arguments.procs)
 
 
 def configured(arguments: Namespace, run: Run) -> Run:

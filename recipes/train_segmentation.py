@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from segmentation import trainer
-from segmentation.commands import finished, source_of
+from segmentation.commands.given import source_of
+from segmentation.commands.train import finished
 from segmentation.losses import CrossEntropy
 from segmentation.networks import PRESETS
 from segmentation.run import Run, TrainConfig

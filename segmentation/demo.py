@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segmentation import trainer
-from segmentation.commands import finished
+from segmentation.commands.train import finished
 from segmentation.evaluate import evaluate, worst_sheet
 from segmentation.model import SegmentationModel
 from segmentation.palette import write_palette_png, write_png

@@ -85,7 +85,7 @@ def moments(full: bool) -> list[Moment]:
         ),
         Moment("a check of data", SPEECH, "wavenet.trainer._measured"),
         Moment("a check of data", f"{PICTURES}2", "segmentation.trainer._introduction"),
-        Moment("a check of data", "segmentation check PICTURES", "segmentation.commands.look_through"),
+        Moment("a check of data", "segmentation check PICTURES", "segmentation.commands.check.look_through"),
         Moment("a check of data", "wavenet prepare SOUNDS -o OUT", "wavenet.commands.prepare.treated"),
         Moment("evaluating", "wavenet evaluate VOICE SOUNDS", "wavenet.commands.evaluate.yardsticks"),
         Moment("evaluating", "segmentation evaluate MODEL PICTURES", "segmentation.metrics.Confusion.add", 3),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torchaudio.transforms  # noqa: F401 (or each fork would import it anew)
 
 import segmentation.cli
-import segmentation.commands
+import segmentation.commands.train
 import wavenet.cli
 import wavenet.commands.prepare
 import wavenet.commands.train

@@ -12,7 +12,7 @@ import safetensors.torch
 
 from segmentation import trainer
 from segmentation.cli import main
-from segmentation.commands import finished
+from segmentation.commands.train import finished
 from segmentation.data.crops import Crops
 from segmentation.losses import OHEM, CrossEntropy, Dice, Sum
 from segmentation.networks import DeepLabV3, PoolFree
@@ -138,7 +138,7 @@ def test_what_one_process_is_asked_to_do_all_do_after_the_same_step(tmp_path, mo
 
 
 def test_what_is_wrong_is_said_before_processes_start(two, pictures, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("segmentation.commands.launched", None)
+    monkeypatch.setattr("segmentation.commands.train.launched", None)
 
     def said(*given):
         assert main(["train", *given, "--procs", "3"]) == 1

@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 
 from segmentation.cli import main, parser
-from segmentation.commands import configured
+from segmentation.commands.train import configured
 from segmentation.data import PairList, PictureFolder, VOCLayout
 from segmentation.losses import CrossEntropy
 from segmentation.model import ModelConfig, SegmentationModel
@@ -122,7 +122,7 @@ def test_the_command_that_it_states_makes_the_same_run(chosen, monkeypatch):
         where = {"path" if made is PairList else "root": data}
         return made(**where, held=held or "", classes=classes or "", encoding=encoding, split=split)
 
-    monkeypatch.setattr("segmentation.commands.source_of", source)
+    monkeypatch.setattr("segmentation.commands.train.source_of", source)
     command = _command(chosen, {"budget": {"steps": 300, "seconds": None}})
     arguments = parser().parse_args(command[1:])
     assert arguments.steps == 300

@@ -30,11 +30,10 @@ from shared.errors import InputError
 from shared.files import write_file
 from shared.run_report import PAGE
 from shared.training import checkpoint
+from shared.training.entrance import Entrance
 from shared.training.loop import warmup_poly
-from shared.training.moved import moved
-from shared.training.processes import Team, joined
+from shared.training.processes import Team
 from shared.training.progress import ProgressLine
-from shared.training.run_folder import begun, claim, saved, writing
 from shared.training.session import PREVIEWS, Place, Session, decayed
 from shared.training.settings import Plan
 from shared.training.whole_batch import Rows, look_at_whole_batches
@@ -48,13 +47,7 @@ def start(run: Run, folder: Path, plan: Plan, *, overwrite: bool = False) -> Out
 
     Started by ``torchrun``, all processes train one model; what the first one is given, holds for all.
     """
-    with joined(plan.device) as team, writing(folder, team, new=True):
-        if begun(folder, team):
-            return _resumed(folder, plan, team)
-        with team.agreeing():
-            if team.leads:
-                claim(folder, plan, overwrite=overwrite)
-        return _train(from_json(Run, team.told(to_json(run))), folder, plan, None, team)
+    return ENTRANCE.start(run, folder, plan, overwrite=overwrite)
 
 
 def resume(folder: Path, plan: Plan) -> Outcome:
@@ -63,31 +56,17 @@ def resume(folder: Path, plan: Plan) -> Outcome:
     With the steps that it was started with, on the same data, CPU and number of threads, it ends bit for bit as if it
     had not stopped. A budget in minutes follows the clock, which no two runs share.
     """
-    with joined(plan.device) as team, writing(folder, team, new=False):
-        return _resumed(folder, plan, team)
+    return ENTRANCE.resume(folder, plan)
 
 
-def _resumed(folder: Path, plan: Plan, team: Team) -> Outcome:
-    with team.agreeing():
-        values, state = saved(folder)
-        known = from_json(ModelConfig, values.pop("model", None), "model.").classes
-        run = moved(from_json(Run, values), plan.data)
-    if begun(folder, team):  # by the plan, which is not asked for twice
-        plan = replace(plan, steps=None, minutes=None)
-    return _train(run, folder, plan, state, team, known)
-
-
-def _train(
-    run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, team: Team, known: Classes | None = None
-) -> Outcome:
+def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, team: Team) -> Outcome:
     place, rows = Place.of(run.train, plan, state, team), Rows(team, run.train.batch)
     with ProgressLine("training", plan.quiet or not team.leads) as line:
         with team.agreeing():
             rows.check()
             samples = _loaded(run, line)
-            if known is not None and samples.classes != known:
-                theirs, ours = (", ".join(each.names) for each in (samples.classes, known))
-                raise InputError(f"{folder}: learnt {ours}; its data now have {theirs}: start a new run with --from")
+            if state is not None:
+                _check_classes(samples.classes, folder)
         fingerprint = samples.fingerprint
         elsewhere = team.told(fingerprint) != fingerprint
         team.agree(InputError("its pictures are not the first one's; give all the same") if elsewhere else None)
@@ -178,6 +157,14 @@ def _train(
         return Outcome(folder, session.step, session.budget.elapsed, mean_iou, table, stopped)
 
 
+def _read(values: dict[str, Any]) -> Run:
+    """The run; the model that ``config.json`` holds beside it is made of the run and its data."""
+    return from_json(Run, {name: value for name, value in values.items() if name != "model"})
+
+
+ENTRANCE = Entrance(read=_read, train=_train)
+
+
 def counts_of(samples: Samples) -> ClassCounts:
     """How often each class occurs in what is trained on."""
     each = [sample.counts for sample in samples.train]
@@ -210,6 +197,14 @@ def _loaded(run: Run, line: ProgressLine) -> Samples:
     if samples.classes.count < 2:
         raise InputError("the masks hold one class only, which leaves nothing to learn; look with `segmentation check`")
     return samples
+
+
+def _check_classes(classes: Classes, folder: Path) -> None:
+    """InputError where the data of a run that goes on have other classes than it has learnt."""
+    known = from_json(ModelConfig, checkpoint.load_config(folder).get("model"), "model.").classes
+    if classes != known:
+        theirs, ours = (", ".join(each.names) for each in (classes, known))
+        raise InputError(f"{folder}: learnt {ours}; its data now have {theirs}: start a new run with --from")
 
 
 def _filled(network: Segmenter, folder: Path) -> list[str]:

@@ -18,6 +18,7 @@ from wavenet.mel import Mel
 from wavenet.run import Run
 
 VOCODER_OUTPUT = "gaussian-mixture"  # which a linear predictor can move, unlike codes
+VOCODER_RATE = 4e-3  # half of the usual peak: at 0.008 long runs of vocoders fall back on the way
 ORDER = 256  # of that predictor: 16 ms, in which voices down to 63 Hz repeat
 LOOKED_AT = 50  # files of features, for their mean and deviation
 
@@ -31,7 +32,8 @@ def with_conditions(arguments: Namespace, run: Run) -> Run:
     if arguments.mel:
         output = BY_NAME.get(arguments.output or VOCODER_OUTPUT, run.model.output)
         mel = Mel(predictor=ORDER if isinstance(output, Mixture) else 0)
-        return replace(run, model=replace(run.model, frames=mel, output=output))
+        model, train = replace(run.model, frames=mel, output=output), replace(run.train, learning_rate=VOCODER_RATE)
+        return replace(run, model=model, train=train)
     if arguments.features:
         folder = Path(arguments.features).resolve()
         return replace(run, features=str(folder), model=replace(run.model, frames=frames_in(folder)))

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from shared.cli import INTERRUPTED
 from shared.config import from_json, to_json
 from shared.errors import InputError
 from shared.run_report import PAGE
+from shared.training.entrance import Entrance
 from shared.training.loop import warmup_cosine
-from shared.training.moved import moved
-from shared.training.processes import Team, joined
+from shared.training.processes import Team
 from shared.training.progress import ProgressLine
-from shared.training.run_folder import begun, claim, saved, writing
 from shared.training.session import PREVIEWS, Place, Session, decayed
 from shared.training.settings import Plan
 from wavenet import figures
@@ -44,13 +44,7 @@ def start(run: Run, folder: Path, plan: Plan, *, overwrite: bool = False) -> Out
 
     Started by ``torchrun``, all processes train one model; what the first one is given, holds for all.
     """
-    with joined(plan.device) as team, writing(folder, team, new=True):
-        if begun(folder, team):
-            return _resumed(folder, plan, team)
-        with team.agreeing():
-            if team.leads:
-                claim(folder, plan, overwrite=overwrite)
-        return _train(from_json(Run, team.told(to_json(run))), folder, plan, None, team)
+    return ENTRANCE.start(run, folder, plan, overwrite=overwrite)
 
 
 def resume(folder: Path, plan: Plan) -> Outcome:
@@ -59,16 +53,7 @@ def resume(folder: Path, plan: Plan) -> Outcome:
     With the steps that it was started with, on the same data, CPU and number of threads, it ends bit for bit as if it
     had not stopped. A budget in minutes follows the clock, which no two runs share.
     """
-    with joined(plan.device) as team, writing(folder, team, new=False):
-        return _resumed(folder, plan, team)
-
-
-def _resumed(folder: Path, plan: Plan, team: Team) -> Outcome:
-    with team.agreeing():
-        values, state = saved(folder)
-    if begun(folder, team):  # by the plan, which is not asked for twice
-        plan = replace(plan, steps=None, minutes=None)
-    return _train(moved(from_json(Run, values), plan.data), folder, plan, state, team)
+    return ENTRANCE.resume(folder, plan)
 
 
 def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, team: Team) -> Outcome:
@@ -152,6 +137,9 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, tea
         if stopped and not team.leads:
             team.follow(INTERRUPTED)
         return Outcome(folder, session.step, session.budget.elapsed, bits, measured, stopped)
+
+
+ENTRANCE = Entrance(read=partial(from_json, Run), train=_train)
 
 
 def _preview(session: Session, seconds: float, seed: int, told: Condition) -> None:

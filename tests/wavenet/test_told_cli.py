@@ -204,3 +204,12 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     places = {"VOICES": voices, "VOCODER": vocoder, "PLAIN": run, "CHOIR": choir}
     capsys.readouterr()
     assert reason in one_line_error(capsys, [str(places.get(each, each)) for each in given])
+
+
+def test_a_vocoder_has_a_learning_rate_of_its_own_unless_told(choir, capsys):
+    def rate(*given):
+        assert main(["train", str(choir), "--print-config", *given]) == 0
+        return json.loads(capsys.readouterr().out)["train"]["learning_rate"]
+
+    assert rate("--mel") == rate() / 2
+    assert rate("--mel", "--set", "train.learning_rate=0.003") == 0.003

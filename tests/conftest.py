@@ -6,6 +6,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are small: threads would 
 import pytest
 import torch
 
+# The first backward pass starts a thread for each kind of device known by then, which is none yet; once there are such
+# threads, a process that was forked cannot compute gradients, and many tests fork.
+torch.ones(1, requires_grad=True).sum().backward()
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -13,9 +13,16 @@ STATUS, MEGABYTE = Path("/proc/self/status"), 2**20
 
 def peak_of(work: Callable[[], Any]) -> tuple[Any, float]:
     """What the work returns, and megabytes. To be called in a process of its own: a peak is a process's, for ever."""
-    before = _bytes("VmRSS") if STATUS.exists() else _peak()
+    before = _bytes("VmRSS") if STATUS.exists() else peak()
     answer = work()
-    return answer, ((_bytes("VmHWM") if STATUS.exists() else _peak()) - before) / MEGABYTE
+    return answer, (peak() - before) / MEGABYTE
+
+
+def peak() -> int:
+    """Bytes that this process held at most so far; what ``getrusage`` says begins, on Linux, with its parent's."""
+    if STATUS.exists():
+        return _bytes("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def hold_address_space(beyond: int) -> None:
@@ -28,7 +35,3 @@ def hold_address_space(beyond: int) -> None:
 def _bytes(name: str) -> int:
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
     return 1024 * int(line.split()[1])
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -183,13 +183,14 @@ def test_the_way_is_chosen_by_size_and_by_network(monkeypatch) -> None:
 
 
 LARGE = """
-import resource, sys
+import sys
 import numpy as np
 from PIL import Image
 from segmentation import SegmentationModel
 from segmentation.model import ModelConfig
 from segmentation.networks import PRESETS
 from segmentation.palette import numbered
+from tests.reliability.memory import peak
 folder = sys.argv[1]
 picture = np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8)
 Image.fromarray(picture).resize((8000, 6000)).save(f"{folder}/a.jpg")
@@ -197,7 +198,7 @@ model = SegmentationModel(ModelConfig(network=PRESETS["fast"], classes=numbered(
 prediction = model.predict(f"{folder}/a.jpg")
 prediction.save(f"{folder}/mask.png")
 prediction.save_overlay(f"{folder}/overlay.jpg")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+print(peak() / 1e9)
 """
 
 

@@ -77,7 +77,7 @@ def parser() -> Parser:
         help="learn from features of your own: DIR/NAME.npy, channels × frames, a recording",
     )
     _treatment(train)
-    train_flags(train, "tiny, small (default), base or large", "train.batch=4 or model.kernel_size=3")
+    train_flags(train, "tiny, short, small (default), base or large", "train.batch=4 or model.kernel_size=3")
 
     generate = command(commands, "generate", "generate WAV files from a trained model")
     generate.add_argument("model", metavar="RUN", nargs="?", help="a run folder or a saved model")

@@ -17,7 +17,7 @@ from wavenet.model import WaveNet, WaveNetConfig
         (["train", "--steps", "1"], "give a folder"),
         (["train", "DATA", "--steps", "0"], "--steps"),
         (["train", "DATA", "--minutes", "nan"], "--minutes"),
-        (["train", "DATA", "--steps", "1", "--preset", "giant"], "tiny, small, base, large"),
+        (["train", "DATA", "--steps", "1", "--preset", "giant"], "tiny, short, small, base, large"),
         (["train", "DATA", "--steps", "1", "--set", "model.chanels=3"], "no setting model.chanels"),
         (["train", "DATA", "--steps", "1", "--set", "model.kernel_sice=3"], "did you mean kernel_size?"),
         (["train", "DATA", "--steps", "1", "--set", "model.kernel_size=two"], "takes int"),

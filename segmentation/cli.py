@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
 
     def call() -> int | None:
-        name = {"import": "import_weights"}.get(arguments.command, arguments.command)  # the word is Python's
+        name = {"import": "import_weights"}.get(arguments.command, arguments.command)  # `import` is a keyword
         return importlib.import_module(f"segmentation.commands.{name}").run(arguments)
 
     return cli.run(f"segmentation {arguments.command}", call, arguments.debug)

@@ -3,7 +3,7 @@
 A loss is a frozen dataclass, called with ``logits [b, k, h, w]`` and ``target [b, h, w]``, int64 class ids or
 ``ignore``. It answers with a float32 scalar, in autocast too, or float64 for float64; where every pixel is ignored with
 0 and no gradient. Class ids are below k: data is checked before training, not here. Where several processes share a
-batch, each gives its ``rows`` of it and all get the loss of the whole.
+batch, ``logits`` and ``target`` are a process's own ``rows`` of it, one at least, and all get the loss of the whole.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ class _PerPixel:
 
     def _weight_map(self, logits: Tensor, target: Tensor, ignore: int) -> Tensor:
         """The weight of every pixel ``[b, h, w]``: its class's, and 0 where ignored."""
-        labelled = target != ignore
+        labelled = (target != ignore).to(_precise(logits).dtype)
         if not self.class_weights:
             if self.weights != "none":
                 raise ValueError(f"weights={self.weights!r} needs the counts of a training set: balanced(loss, counts)")
-            return labelled.float()
+            return labelled
         if len(self.class_weights) != logits.shape[1]:
             raise ValueError(f"{len(self.class_weights)} class weights do not fit {logits.shape[1]} classes")
-        table = torch.tensor(self.class_weights, device=logits.device)
-        return table[torch.where(labelled, target, 0)] * labelled
+        table = torch.tensor(self.class_weights, device=logits.device, dtype=labelled.dtype)
+        return table[torch.where(target != ignore, target, 0)] * labelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ class OHEM(_PerPixel):
         weights = self._weight_map(logits, target, ignore)
         ranks = rows.whole(surprise.masked_fill(~labelled, -1))  # an ignored pixel is easier than any other
         hard = int((ranks > -math.log(self.threshold)).sum())
-        count = max(hard, math.ceil(self.least * int((ranks > -1).sum())))
+        count = max(hard, math.ceil(self.least * int((ranks != -1).sum())))
         chosen = ranks.flatten().topk(count).indices - rows.own.start * surprise[0].numel()
         mine = chosen[(chosen >= 0) & (chosen < surprise.numel())]
         return _mean(surprise.flatten()[mine], weights.flatten()[mine], rows)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from segmentation import figures
 from segmentation.check import spread, stacked
 from segmentation.data import Sample, Samples
-from segmentation.data.crops import Batch, Crops
+from segmentation.data.crops import CACHE, Batch, Crops
 from segmentation.evaluate import Evaluation, evaluate, strip
 from segmentation.losses import ClassCounts, balanced
 from segmentation.model import ModelConfig, SegmentationModel
@@ -64,9 +64,11 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, tea
     with ProgressLine("training", plan.quiet or not team.leads) as line:
         with team.agreeing():
             rows.check()
+            known = _known_classes(folder) if state is not None else None
             samples = _loaded(run, line)
-            if state is not None:
-                _check_classes(samples.classes, folder)
+            if known is not None and samples.classes != known:
+                theirs, ours = (", ".join(each.names) for each in (samples.classes, known))
+                raise InputError(f"{folder}: learnt {ours}; its data now have {theirs}: start a new run with --from")
         fingerprint = samples.fingerprint
         elsewhere = team.told(fingerprint) != fingerprint
         team.agree(InputError("its pictures are not the first one's; give all the same") if elsewhere else None)
@@ -96,7 +98,8 @@ def _train(run: Run, folder: Path, plan: Plan, state: dict[str, Any] | None, tea
             line.say(f"a process was lost: all go on from step {session.first} (restart {team.restarts})")
         else:
             line.say(_introduction(network, samples, place, config))
-        crops = Crops(samples.train, config.augmentation, config.batch, config.seed, rows=rows.own)
+        mine = {"rows": rows.own, "cache": CACHE // team.local_size}
+        crops = Crops(samples.train, config.augmentation, config.batch, config.seed, **mine)
 
         def loss(batch: Batch) -> Tensor:
             logits, auxiliary = network.with_auxiliary(batch.images)
@@ -199,12 +202,9 @@ def _loaded(run: Run, line: ProgressLine) -> Samples:
     return samples
 
 
-def _check_classes(classes: Classes, folder: Path) -> None:
-    """InputError where the data of a run that goes on have other classes than it has learnt."""
-    known = from_json(ModelConfig, checkpoint.load_config(folder).get("model"), "model.").classes
-    if classes != known:
-        theirs, ours = (", ".join(each.names) for each in (classes, known))
-        raise InputError(f"{folder}: learnt {ours}; its data now have {theirs}: start a new run with --from")
+def _known_classes(folder: Path) -> Classes:
+    """Those that a run has learnt."""
+    return from_json(ModelConfig, checkpoint.load_config(folder).get("model"), "model.").classes
 
 
 def _filled(network: Segmenter, folder: Path) -> list[str]:

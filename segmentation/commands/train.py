@@ -35,7 +35,8 @@ def run(arguments: Namespace) -> int:
         flags = ("val", "initial", "crop", "class_weights", "classes", "encoding", "split", "print_config")
         only_resuming(arguments, *flags)
         if several:
-            saved(Path(arguments.resume))  # what is wrong is said once
+            values, _ = saved(Path(arguments.resume))  # what is wrong is said once
+            Rows(Team(size=arguments.procs), int(values["train"]["batch"])).check()
             return launched("segmentation", arguments)
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:

@@ -33,7 +33,9 @@ from shared.training import machine
 
 LOST = 75  # exit code of a process whose partner is gone: it can be tried again (EX_TEMPFAIL of sysexits.h)
 LONGEST_MEETING = timedelta(minutes=10)  # some start later, on machines that are busier
-LONGEST_WAIT = timedelta(hours=2)  # for each other: the first one evaluates and draws previews alone
+LONGEST_WAIT = timedelta(
+    days=7
+)  # the first one evaluates and draws previews alone; of a dead one the others hear at once
 
 
 class LostError(Exception):
@@ -203,7 +205,7 @@ def shared_out(arguments: Namespace) -> bool:
 
 
 def launched(program: str, arguments: Namespace, *more: str) -> int:
-    """The command of a package again, in ``--procs`` processes that share the work; its exit code."""
+    """Run a package's command again, in ``--procs`` processes that share the work; return its exit code."""
     from shared.training.launcher import launch  # which is slow to import
 
     return launch(["-m", program, *arguments.argv, *more, "--procs", "1"], arguments.procs)

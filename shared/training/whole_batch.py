@@ -1,7 +1,8 @@
 """A batch of which each process of a team holds some rows, and what has to look at all of it: batch norm, dropout,
 and losses that are no mean over rows.
 
-What is computed here is what one process would compute of the whole batch, rounding aside. The loss that each process
+What is computed here is what one process would compute of the whole batch, rounding aside (on GPUs torch draws the
+random numbers of dropout in another way, so there they differ). The loss that each process
 states is that of the whole batch, and ``optimise`` lowers the mean of what they state; so what comes back through a sum
 over processes is a sum over processes again.
 """
@@ -14,6 +15,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from shared.errors import InputError
 from shared.training.processes import ALONE, Team
@@ -21,7 +24,9 @@ from shared.training.processes import ALONE, Team
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows of each batch are this process's; alone, it has all of them and nothing here costs anything.
+    """Which rows of each batch of ``batch`` are this process's.
+
+    Alone, it has all of them, nothing here costs anything, and ``batch`` need not be known.
 
     >>> Rows(Team(rank=1, size=2), batch=5).own
     range(2, 5)
@@ -39,7 +44,7 @@ class Rows:
         """InputError unless each process has rows: all have to take part in each layer's sums."""
         if self.batch < self.team.size:
             raise InputError(
-                f"--procs: {self.team.size} processes cannot share a batch of {self.batch}; start fewer, or say "
+                f"{self.team.size} processes cannot share a batch of {self.batch}; start fewer, or a new run with "
                 f"--set train.batch={self.team.size}"
             )
 
@@ -60,15 +65,21 @@ ALL_ROWS = Rows()
 
 
 def look_at_whole_batches(network: nn.Module, rows: Rows) -> None:
-    """Have each batch norm and dropout in ``network`` look at whole batches, in place; weights and names stay."""
+    """Have each batch norm and dropout in ``network`` look at whole batches, in place; weights and names stay.
+
+    ValueError for a layer of other kinds, which would look at own rows alone. With ``Rows.check`` a batch has two rows
+    at least, so a batch norm that makes an exception of one needs none here.
+    """
     if rows.team.size == 1:
         return
     for parent in list(network.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, nn.BatchNorm2d):
+            if isinstance(child, nn.BatchNorm2d) and child.affine and child.momentum is not None:
                 setattr(parent, name, BatchNorm2d(child, rows.team))
-            elif isinstance(child, nn.Dropout):
+            elif isinstance(child, nn.Dropout) and child.p < 1:
                 setattr(parent, name, Dropout(child, rows))
+            elif isinstance(child, _BatchNorm | _DropoutNd):
+                raise ValueError(f"{name}: {child} would look at each process's rows alone")
 
 
 class BatchNorm2d(nn.BatchNorm2d):

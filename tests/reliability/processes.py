@@ -216,7 +216,7 @@ PROMISE = Promise(
     guarantee="`train --procs 2` trains what one process does, of sound and of pictures: after 20 steps weights and "
     "batch-norm statistics differ by rounding alone (1e-12 in float64; of sound 1e-6 in float32), however unequal the "
     "shares of a step are.",
-    naive="the mean of each process's own mean, and batch norm over its own rows",
+    naive="the mean of each process's own mean; batch norm and dropout over its own rows",
     proof=lambda tier: compared(tier, naive=False),
     control=lambda tier: compared(tier, naive=True),
 )

@@ -278,3 +278,19 @@ def test_weights_that_do_not_fit_are_refused() -> None:
 def test_settings_out_of_range_are_refused(make, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         make()
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), Focal(), OHEM(), Dice()], ids=str)
+def test_a_loss_of_what_is_no_number_is_none(loss):
+    assert torch.isnan(loss(torch.full((1, 3, 2, 2), torch.nan), torch.zeros(1, 2, 2, dtype=torch.int64)))
+
+
+def test_weighted_losses_are_as_precise_as_their_logits():
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 3, 5, 5, dtype=torch.float64, generator=random)
+    target = torch.randint(0, 3, (4, 5, 5), generator=random)
+    found = CrossEntropy(weights="median", class_weights=(0.2, 1.0, 3.1))(logits, target)
+    expected = torch.nn.functional.cross_entropy(
+        logits, target, weight=torch.tensor([0.2, 1.0, 3.1], dtype=torch.float64)
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=0)

@@ -1,5 +1,6 @@
 """Processes that share a run of segmentation take the steps of one, batch norm, dropout and all."""
 
+import itertools
 import json
 import os
 import signal
@@ -13,12 +14,14 @@ import safetensors.torch
 from segmentation import trainer
 from segmentation.cli import main
 from segmentation.commands.train import finished
+from segmentation.data import Shapes
 from segmentation.data.crops import Crops
 from segmentation.losses import OHEM, CrossEntropy, Dice, Sum
 from segmentation.networks import DeepLabV3, PoolFree
 from shared.cli import INTERRUPTED
 from shared.training import checkpoint
 from shared.training.processes import LOST
+from shared.training.whole_batch import BatchNorm2d
 from tests.segmentation.conftest import TINY
 from tests.segmentation.test_trainer import QUIET, RUN, assert_same
 from tests.teams import as_team
@@ -137,6 +140,29 @@ def test_what_one_process_is_asked_to_do_all_do_after_the_same_step(tmp_path, mo
     assert checkpoint.training_state(tmp_path / "run")["step"] == 14
 
 
+def test_different_pictures_are_refused(tmp_path, monkeypatch):
+    load = Shapes.load
+
+    def other(self, *given):
+        return load(replace(self, count=24 + int(os.environ["RANK"])), *given)
+
+    monkeypatch.setattr(Shapes, "load", other)
+    assert as_team(2, trainer.start, SHARED, tmp_path / "run", PLAN) == [1, 1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_process_killed_within_a_layer_ends_all(tmp_path, monkeypatch):
+    statistics, calls = BatchNorm2d._statistics, itertools.count()
+
+    def killed(self, given):
+        if self.team.rank == 1 and next(calls) == 100:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return statistics(self, given)
+
+    monkeypatch.setattr(BatchNorm2d, "_statistics", killed)
+    assert as_team(2, trainer.start, SHARED, tmp_path / "run", PLAN) == [LOST, -signal.SIGKILL]
+
+
 def test_what_is_wrong_is_said_before_processes_start(two, pictures, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("segmentation.commands.train.launched", None)
 
@@ -149,6 +175,8 @@ def test_what_is_wrong_is_said_before_processes_start(two, pictures, tmp_path, c
     assert "--steps or --minutes" in said(str(pictures), "-o", new)
     assert "cannot share a batch of 2" in said(str(pictures), "-o", new, "--steps", "1", *TINY)
     assert "no such folder" in said("--resume", new)
+    assert main(["train", "--resume", str(two), "--procs", "9"]) == 1
+    assert "9 processes cannot share a batch of 5; start fewer" in capsys.readouterr().err
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "elsewhere")
     assert "torchrun has started" in said(str(pictures), "-o", new, "--steps", "1")
 

@@ -126,5 +126,5 @@ def test_each_row_is_one_processs(size):
 
 
 def test_a_batch_too_small_to_share_is_refused():
-    with pytest.raises(InputError, match=r"--procs: 6 processes cannot share a batch of 5.*train\.batch=6"):
+    with pytest.raises(InputError, match=r"6 processes cannot share a batch of 5.*train\.batch=6"):
         Rows(Team(size=6), BATCH).check()

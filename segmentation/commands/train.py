@@ -36,7 +36,7 @@ def run(arguments: Namespace) -> int:
         only_resuming(arguments, *flags)
         if several:
             values, _ = saved(Path(arguments.resume))  # what is wrong is said once
-            Rows(Team(size=arguments.procs), int(values["train"]["batch"])).check()
+            Rows(Team(size=arguments.procs), trainer.ENTRANCE.read(values).train.batch).check()
             return launched("segmentation", arguments)
         return finished(trainer.resume(Path(arguments.resume), plan))
     if not arguments.data:

@@ -110,9 +110,9 @@ class BatchNorm2d(nn.BatchNorm2d):
         """Mean and biased variance of each channel over all processes' rows, and how many values they are of."""
         running = self.running_mean.clone(), self.running_var.clone()  # torch's kernel wants some to bring up to date
         mean, variance = torch.batch_norm_update_stats(input, *running, 0.0)
-        everyones = mean.new_zeros((self.team.size, 1 + 2 * self.num_features))
-        everyones[self.team.rank] = torch.cat([mean.new_tensor([input.numel() / self.num_features]), mean, variance])
-        counts, means, variances = self.team.summed(everyones).split([1, self.num_features, self.num_features], dim=1)
+        mine = torch.cat([mean.new_tensor([input.numel() / self.num_features]), mean, variance])
+        everyones = Rows(self.team, self.team.size).whole(mine[None])  # a row a process
+        counts, means, variances = everyones.split([1, self.num_features, self.num_features], dim=1)
         share = counts / counts.sum()
         mean = (share * means).sum(0)
         # within the processes, and between them: no difference of large squares

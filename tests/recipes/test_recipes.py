@@ -85,11 +85,11 @@ def test_spectrograms_are_drawn_of_each_sound(tmp_path):
 
 @pytest.mark.slow
 def test_the_segmentation_demo_learns_forms(tmp_path):
-    """Trains for over three minutes, in which a machine does what it can: 93.3 on two cores of a Zen 5, 87.2 on two
-    of a Zen 4, 80 on one of them. A constant mask has 18. Scores are of shapes that no training saw."""
-    done = run("-m", "segmentation", "demo", "-o", tmp_path / "demo")
+    """Trains for over three minutes; scores are of shapes that no training saw. 93.3 was measured on two cores of a Zen
+    5; in the same minutes two cores of a Zen 4 reached 87.2, and fail here."""
+    done = run("-m", "segmentation", "demo", "-o", tmp_path / "demo", "--threads", 2)  # tests have one otherwise
     assert done.returncode == 0, done.stderr
-    assert float(re.search(r"mean IoU ([\d.]+) over 200 fresh", done.stdout)[1]) > 75
+    assert float(re.search(r"mean IoU ([\d.]+) over 200 fresh", done.stdout)[1]) > 90
 
 
 @pytest.mark.slow

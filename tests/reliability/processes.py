@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ SECONDS = (0.01, 0.02, 0.4, 0.004, 0.5, 0.013, 0.3)  # excerpts past the end of 
 
 
 @dataclass(frozen=True)
-class Case:
+class Case(ABC):
     """What is trained how. ``naive``: each process takes the mean of what it has, and all take the mean of those."""
 
     optimizer: str
@@ -68,9 +69,9 @@ class Case:
             values = [value.flatten() for value in model.state_dict().values() if value.is_floating_point()]
             torch.save(torch.cat(values), out)
 
+    @abstractmethod
     def trained(self, folder: Path, team: Team) -> nn.Module:
         """The model after the steps."""
-        raise NotImplementedError
 
     def distance(self, folder: Path) -> float:
         """Between what two processes and one come to, in units of 1 or of the larger value itself."""

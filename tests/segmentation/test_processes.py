@@ -184,18 +184,8 @@ def test_what_is_wrong_is_said_before_processes_start(two, pictures, tmp_path, c
 @pytest.mark.slow
 def test_the_command_starts_its_processes(pictures, tmp_path):
     given = [
-        sys.executable,
-        "-m",
-        "segmentation",
-        "train",
-        str(pictures),
-        *TINY,
-        "--steps",
-        "3",
-        "-q",
-        "--threads",
-        "1",
-    ]
+        sys.executable, "-m", "segmentation", "train", str(pictures), *TINY, "--steps", "3", "-q", "--threads", "1",
+    ]  # fmt: skip
     given += ["--set", "train.batch=4", "--set", "train.optimizer=sgd", "--set", "train.precision=float32", "-o"]
     subprocess.run([*given, str(tmp_path / "one")], check=True, timeout=600)
     subprocess.run([*given, str(tmp_path / "two"), "--procs", "2"], check=True, timeout=600)
